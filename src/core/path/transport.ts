@@ -1,0 +1,70 @@
+// A transport makes links of one kind. The SDK's own ones and an application's follow the same two interfaces.
+
+import type { Link, LinkKind } from "./link.js";
+
+export interface DialContext {
+  /** Aborted when the caller gave up or the deadline passed: the dial then rejects and leaves nothing open. */
+  readonly signal: AbortSignal;
+}
+
+export interface ListenContext {
+  /** The port that `start` was called with; 0 for any. Transports without ports ignore it. */
+  readonly port: number;
+  /** The address to bind, such as `0.0.0.0`; `undefined` for all. */
+  readonly host: string | undefined;
+  /** Called with each link that came in. The link is unproven and belongs to the caller from here on. */
+  onLink(link: Link): void;
+  /** Called when the listener itself fails later on. */
+  onError(error: unknown): void;
+}
+
+/** Something that accepts links. */
+export interface Listener {
+  /** The bound port; `null` for a transport without ports. */
+  readonly port: number | null;
+  /**
+   * URLs that others may dial, such as `tcp://10.0.0.7:8080`; they go into tickets and, inside a session, to the other side.
+   */
+  addresses(): readonly string[];
+  /** Stops accepting and resolves when nothing is left open. Links that were handed over stay with their owners. */
+  close(): Promise<void>;
+}
+
+/**
+ * A way to reach peers. Give your own in `NetworkManagerOptions.transports`; `docs/custom-transport.md` writes one.
+ *
+ * A transport moves frames and proves nothing: every link, whoever made it, goes through the same handshake.
+ */
+export interface Transport {
+  /** What `PeerInfo.path` shows for its links. */
+  readonly kind: LinkKind;
+  /** URL schemes that `dial` takes, without the colon, such as `["tcp"]`. */
+  readonly schemes: readonly string[];
+  /** Lower is better: a session moves to the link with the lowest. Built in: tcp 20, udp 25, websocket 30, webrtc 40, relay 90. */
+  readonly rank: number;
+  /**
+   * Opens a link to `url`.
+   * @throws NetworkError `ERR_DIAL_…`; any other error is reported as `ERR_DIAL_FAILED` with it as the cause
+   */
+  dial?(url: string, context: DialContext): Promise<Link>;
+  /** Starts to accept links; called by `start`. */
+  listen?(context: ListenContext): Promise<Listener>;
+  /** Makes links by exchanging signals inside a session that exists already, as WebRTC does. */
+  negotiate?(context: NegotiateContext): Negotiation;
+}
+
+/** A conversation about one link, carried by the session that it will improve. */
+export interface NegotiateContext {
+  /** Whether this side makes the offer. Exactly one side does. */
+  readonly initiator: boolean;
+  readonly signal: AbortSignal;
+  /** Sends a signal to the other side: any value that JSON can hold, at most 60 KiB as JSON. */
+  sendSignal(signal: unknown): void;
+}
+
+export interface Negotiation {
+  /** Resolves with the link once it is open. */
+  readonly link: Promise<Link>;
+  /** A signal came from the other side. It is not trusted: whatever is malformed must reject `link`, not throw. */
+  receiveSignal(signal: unknown): void;
+}

@@ -1,0 +1,37 @@
+// Unit tests and real sockets run from the sources; the package tests look at what was built.
+
+import { fileURLToPath } from "node:url";
+import { configDefaults, defineConfig } from "vitest/config";
+
+const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+const resolve = {
+  alias: [
+    { find: /^linknet$/, replacement: source("src/node/index.ts") },
+    { find: /^linknet\/relay$/, replacement: source("src/server/index.ts") },
+  ],
+};
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        resolve,
+        test: {
+          name: "unit",
+          include: ["test/**/*.test.{ts,tsx}"],
+          exclude: [...configDefaults.exclude, "test/package/**", "test/e2e/**", "test/fixtures/**"],
+        },
+      },
+      {
+        test: {
+          name: "package",
+          include: ["test/package/**/*.test.ts"],
+          // One file packs and installs; the others wait for what it leaves.
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
+        },
+      },
+    ],
+  },
+});
