@@ -1,0 +1,129 @@
+// CBOR for payloads: cbor-x between our own check on the way out and the gate on the way in.
+
+// The build without `Function(`: it runs under a content security policy, and it loads no native addon.
+import { Encoder } from "cbor-x/index-no-eval";
+import { NetworkError, toNetworkError } from "../errors.js";
+import { checkCbor } from "./cbor-gate.js";
+import { plainPayload } from "./payload.js";
+
+const OPTIONS = {
+  // Everything that makes cbor-x more than CBOR is off: each would put tags on the wire that the gate refuses.
+  useRecords: false,
+  mapsAsObjects: true,
+  structuredClone: false,
+  bundleStrings: false,
+  pack: false,
+  tagUint8Array: false,
+  useToJSON: false,
+  // Shortest heads for maps, and only own keys.
+  variableMapSize: true,
+  // The gate has bounded integers to what a number holds; without this, those above 2^32 would come out as bigint.
+  int64AsNumber: true,
+  // Byte strings with memory of their own: they can be transferred, viewed as Float32Array, and kept without the whole message.
+  copyBuffers: true,
+};
+
+/** `useBuffer` is there but not in the declarations of cbor-x. */
+const codec = new Encoder(OPTIONS) as Encoder & { useBuffer(buffer: Uint8Array): void };
+
+/** Beyond this many bytes, the buffer that cbor-x grew for one message is given up instead of kept for the next. */
+const KEPT_BUFFER_BYTES = 256 * 1024;
+let emptyBuffer: Uint8Array | null = null;
+
+/**
+ * Encodes a payload; what comes out passes {@link checkCbor}.
+ *
+ * Numbers arrive as they are, except that -0 arrives as 0, as with JSON.
+ * @param maxBytes - largest encoding, in bytes. Default: no bound
+ * @returns a fresh array
+ * @throws NetworkError `ERR_MESSAGE_INVALID` when the value is none that can be sent, see {@link plainPayload}
+ * @throws NetworkError `ERR_MESSAGE_TOO_LARGE` when it passes `maxBytes`
+ */
+export function encodeCbor(value: unknown, maxBytes = Number.POSITIVE_INFINITY): Uint8Array {
+  return encodeCborBehind(0, value, maxBytes);
+}
+
+/**
+ * Like {@link encodeCbor}, behind `offset` bytes that are left zero for a header, so that the encoding is copied only once.
+ * @param maxBytes - largest whole, the header included
+ */
+export function encodeCborBehind(offset: number, value: unknown, maxBytes: number): Uint8Array {
+  const plain = plainPayload(value, maxBytes - offset);
+  // A view into a buffer that cbor-x goes on writing to: it is copied before anything else runs.
+  const encoded = encodeShared(plain);
+  const length = offset + encoded.length;
+  if (length > maxBytes) throw new NetworkError("ERR_MESSAGE_TOO_LARGE", `${length} bytes, the limit is ${maxBytes}`);
+  const bytes = new Uint8Array(length);
+  bytes.set(encoded, offset);
+  if (encoded.buffer.byteLength > KEPT_BUFFER_BYTES) dropLargeBuffer();
+  return bytes;
+}
+
+function encodeShared(plain: unknown): Uint8Array {
+  try {
+    return codec.encode(plain);
+  } catch (error) {
+    throw toNetworkError(error, "ERR_MESSAGE_INVALID");
+  }
+}
+
+/** After a message of 16 MiB, cbor-x would keep some 64 MiB for good. */
+function dropLargeBuffer(): void {
+  // In Node it must be a Buffer, which core does not know: a copy of one that cbor-x made itself has the right class. The
+  // slice of Uint8Array copies; that of Buffer would be a view.
+  emptyBuffer ??= Uint8Array.prototype.slice.call(codec.encode(new Uint8Array(8192)));
+  codec.useBuffer(Uint8Array.prototype.slice.call(emptyBuffer));
+}
+
+/**
+ * Decodes what another peer sent. Maps become plain objects, byte strings a `Uint8Array` each with memory of its own.
+ * @throws NetworkError `ERR_MESSAGE_MALFORMED` when the bytes are not of the subset that {@link checkCbor} lets through
+ */
+export function decodeCbor(bytes: Uint8Array): unknown {
+  const { markedTexts } = checkCbor(bytes);
+  // A view of our own: cbor-x leaves a property on the array that it reads, and copies byte strings as the class of it.
+  const source =
+    markedTexts.length === 0
+      ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+      : doubleByteOrderMarks(bytes, markedTexts);
+  try {
+    return codec.decode(source);
+  } catch (error) {
+    throw toNetworkError(error, "ERR_MESSAGE_MALFORMED");
+  }
+}
+
+const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf] as const;
+/** Texts above this many bytes are read by cbor-x with a TextDecoder, which swallows one byte order mark at their start. */
+const PLAIN_TEXT_BYTES = 64;
+
+/** Gives such texts a second mark, so that the one that was sent remains. Their heads lie at `headOffsets`, ascending. */
+function doubleByteOrderMarks(bytes: Uint8Array, headOffsets: readonly number[]): Uint8Array {
+  // A head of one byte may become one of five, and three bytes are added.
+  const doubled = new Uint8Array(bytes.length + 7 * headOffsets.length);
+  const view = new DataView(doubled.buffer);
+  let from = 0;
+  let to = 0;
+  for (const headAt of headOffsets) {
+    const { start, length } = readTextHead(bytes, headAt);
+    if (length <= PLAIN_TEXT_BYTES) continue;
+    doubled.set(bytes.subarray(from, headAt), to);
+    to += headAt - from;
+    doubled[to] = 0x7a; // text whose length follows in 32 bits
+    view.setUint32(to + 1, length + 3);
+    doubled.set(BYTE_ORDER_MARK, to + 5);
+    to += 8;
+    from = start;
+  }
+  doubled.set(bytes.subarray(from), to);
+  return doubled.subarray(0, to + bytes.length - from);
+}
+
+/** Where a text begins and how many bytes it has; the gate has been here before. */
+function readTextHead(bytes: Uint8Array, headAt: number): { start: number; length: number } {
+  const info = (bytes[headAt] as number) & 0x1f;
+  const size = info < 24 ? 0 : 1 << (info - 24);
+  let length = size === 0 ? info : 0;
+  for (let i = 1; i <= size; i++) length = length * 256 + (bytes[headAt + i] as number);
+  return { start: headAt + 1 + size, length };
+}
