@@ -1,0 +1,280 @@
+// The relay: accepts clients, hands their frames on, and forgets them. What it forwards it does not look into.
+
+import { createServer, type IncomingMessage, type Server } from "node:http";
+import { isIPv6, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { type ServerOptions, type WebSocket, WebSocketServer } from "ws";
+import { encodePeerId } from "../core/identity.js";
+import { encodeUndelivered, encodeWelcome, FORWARD_HEADER_BYTES, UNDELIVERED } from "../core/relay/relay-frame.js";
+import type { RelayReason } from "../core/relay/relay-reason.js";
+import { ClientConnection, type ClientOwner } from "./client-connection.js";
+import { answerHttp, refuseUpgrade } from "./http-answers.js";
+import { toListenError } from "./listen-error.js";
+import { OwnAuthorities } from "./own-authority.js";
+import type { RelayLogEntry, ResolvedRelayOptions } from "./relay-options.js";
+import { Rooms } from "./rooms.js";
+import { SourceLimiter } from "./source-limiter.js";
+import { StunResponder } from "./stun-responder.js";
+
+/** TCP connections beyond those of clients, for plain HTTP and for telling why a client is refused. */
+const SPARE_CONNECTIONS = 256;
+const SPARE_PER_SOURCE = 16;
+/** How long clients have to take the farewell when the relay closes, in ms. */
+const CLOSE_GRACE_MS = 500;
+
+/** A running relay. */
+export class RelayServer {
+  readonly #options: ResolvedRelayOptions;
+  readonly #http: Server;
+  readonly #webSockets: WebSocketServer;
+  readonly #authorities: OwnAuthorities;
+  readonly #rooms: Rooms;
+  readonly #sources: SourceLimiter;
+  readonly #owner: ClientOwner;
+  /** Every WebSocket, logged in or not. */
+  readonly #connections = new Set<ClientConnection>();
+  /** Logged in, by binary PeerId as a string. */
+  readonly #clients = new Map<string, ClientConnection>();
+  readonly #counted = new WeakSet<Duplex>();
+  #stun: StunResponder | null = null;
+  #sweep: NodeJS.Timeout | null = null;
+  #closing: Promise<void> | null = null;
+
+  /** For `createRelay`, which opens it. */
+  constructor(options: ResolvedRelayOptions) {
+    this.#options = options;
+    const { limits } = options;
+    this.#authorities = new OwnAuthorities(options.publicUrls, options.acceptLocalNames);
+    this.#rooms = new Rooms(limits);
+    this.#sources = new SourceLimiter(limits.newConnectionsPerSource, limits.newConnectionsPerSource, 2 * limits.connections);
+    this.#http = options.server ?? createHttpServer(limits.loginTimeoutMs, limits.connections + SPARE_CONNECTIONS);
+    // The farewell deadline is ours; ws would wait for 30 s.
+    const webSocketOptions: ServerOptions & { readonly closeTimeout: number } = {
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: FORWARD_HEADER_BYTES + limits.maxPayloadBytes,
+      maxFragments: 256,
+      maxBufferedChunks: 4096,
+      autoPong: false,
+      closeTimeout: 1_000,
+    };
+    this.#webSockets = new WebSocketServer(webSocketOptions);
+    this.#webSockets.on("error", (error) => this.#log({ level: "warn", event: "error", reason: error.message }));
+    this.#owner = this.#makeOwner();
+  }
+
+  /** The TCP port. */
+  get port(): number {
+    const address = this.#http.address();
+    return typeof address === "object" && address ? address.port : 0;
+  }
+
+  /** The UDP port of the STUN responder; 0 when it is off. */
+  get stunPort(): number {
+    return this.#stun?.port ?? 0;
+  }
+
+  /** A URL to dial: the first public one, else one of this machine. */
+  get url(): string {
+    const { publicUrls, host } = this.#options;
+    if (publicUrls[0] !== undefined) return publicUrls[0];
+    const anyHost = host === undefined || host === "0.0.0.0" || host === "::" || host === "";
+    return `ws://${anyHost ? "localhost" : isIPv6(host) ? `[${host}]` : host}:${this.port}`;
+  }
+
+  /** Clients that are logged in. */
+  get clients(): number {
+    return this.#clients.size;
+  }
+
+  /** Rooms with somebody in them. */
+  get rooms(): number {
+    return this.#rooms.size;
+  }
+
+  /** @throws NetworkError `ERR_LISTEN_IN_USE`, `ERR_LISTEN_FAILED` */
+  async open(): Promise<void> {
+    const { server, limits, stunPort, host } = this.#options;
+    this.#http.on("upgrade", this.#upgrade);
+    if (!server) {
+      this.#http.on("request", answerHttp);
+      this.#http.on("connection", this.#connection);
+      await this.#listen();
+    }
+    this.#http.on("error", this.#httpError);
+    if (stunPort !== false && (stunPort !== undefined || this.port > 0)) {
+      try {
+        this.#stun = await StunResponder.open({ port: stunPort ?? this.port, host, perSecond: limits.stunPerSource });
+      } catch (error) {
+        await this.close();
+        throw error;
+      }
+    }
+    const sweepMs = Math.min(10_000, Math.max(50, limits.idleMs / 4));
+    this.#sweep = setInterval(() => this.#sweepNow(), sweepMs);
+    this.#sweep.unref();
+    this.#log({ level: "info", event: "listening" });
+  }
+
+  /** Tells every client, closes everything and resolves when nothing is left open. Calling it twice is harmless. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    if (this.#sweep) clearInterval(this.#sweep);
+    this.#http.off("upgrade", this.#upgrade);
+    this.#http.off("error", this.#httpError);
+    const stopped = this.#options.server ? Promise.resolve() : new Promise<void>((resolve) => this.#http.close(() => resolve()));
+    const clients = [...this.#connections];
+    for (const client of clients) client.close("shutdown", "the relay stops");
+    if (!this.#options.server) this.#http.closeIdleConnections();
+    const gone = Promise.all(clients.map((client) => client.gone));
+    let timer: NodeJS.Timeout | undefined;
+    await Promise.race([gone, new Promise((resolve) => (timer = setTimeout(resolve, CLOSE_GRACE_MS)))]);
+    clearTimeout(timer);
+    for (const client of clients) client.destroy();
+    if (!this.#options.server) this.#http.closeAllConnections();
+    await Promise.all([gone, stopped, this.#stun?.close()]);
+    this.#log({ level: "info", event: "stopped" });
+  }
+
+  #listen(): Promise<void> {
+    const { port, host } = this.#options;
+    return new Promise((resolve, reject) => {
+      const onError = (error: Error): void => reject(toListenError(error, `TCP port ${port}`));
+      this.#http.once("error", onError);
+      this.#http.listen({ port, host }, () => {
+        this.#http.off("error", onError);
+        resolve();
+      });
+    });
+  }
+
+  readonly #httpError = (error: Error): void => {
+    this.#log({ level: "warn", event: "error", reason: error.message });
+  };
+
+  /** Counts each TCP connection by its source, before it says anything. */
+  readonly #connection = (socket: Socket): void => {
+    if (this.#count(socket) > this.#options.limits.connectionsPerSource + SPARE_PER_SOURCE) socket.destroy();
+  };
+
+  /** @returns connections of this socket's source; a socket is counted once */
+  #count(socket: Socket): number {
+    const now = performance.now();
+    const address = socket.remoteAddress;
+    this.#counted.add(socket);
+    socket.once("close", () => this.#sources.close(address));
+    return this.#sources.open(address, now);
+  }
+
+  readonly #upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    const { path, allowedOrigins, server } = this.#options;
+    socket.on("error", () => {});
+    if (path !== undefined && request.url?.split("?", 1)[0] !== path) {
+      // On a shared server another path is somebody else's upgrade.
+      if (!server) refuseUpgrade(socket, 404, "no relay here");
+      return;
+    }
+    const origin = request.headers.origin;
+    if (allowedOrigins && origin !== undefined && !allowedOrigins.includes(origin)) {
+      this.#log({ level: "info", event: "refused", reason: "page origin" });
+      refuseUpgrade(socket, 403, "pages of this origin may not connect");
+      return;
+    }
+    this.#webSockets.handleUpgrade(request, socket, head, (ws) => this.#accept(ws, request.socket));
+  };
+
+  #accept(ws: WebSocket, socket: Socket): void {
+    const crossed = this.#crossedLimit(socket);
+    const client = new ClientConnection(this.#owner, ws, socket);
+    this.#connections.add(client);
+    // Until the socket is gone, not only until we have closed it: it holds a descriptor for that long.
+    void client.gone.then(() => this.#connections.delete(client));
+    if (crossed) client.close("connections", crossed);
+    else if (this.#closing) client.close("shutdown", "the relay stops");
+  }
+
+  /** The limit that one connection more crosses, as a sentence; `null` when there is room. */
+  #crossedLimit(socket: Socket): string | null {
+    const { limits } = this.#options;
+    const address = socket.remoteAddress;
+    // Both are counted in any case, the refused ones as well.
+    const ofSource = this.#counted.has(socket) ? this.#sources.count(address) : this.#count(socket);
+    const inTime = this.#sources.allow(address, performance.now());
+    if (this.#connections.size >= limits.connections) return "the relay is full";
+    if (ofSource > limits.connectionsPerSource) return "too many connections from this address";
+    return inTime ? null : "too many new connections from this address";
+  }
+
+  #makeOwner(): ClientOwner {
+    const { limits } = this.#options;
+    return {
+      limits,
+      acceptsAuthority: (authority, socket) => this.#authorities.accepts(authority, socket),
+      loggedIn: (client) => this.#loggedIn(client),
+      forward: (client, frame) => this.#forward(client, frame),
+      room: (client, frame) =>
+        frame.kind === "room-join" ? this.#rooms.join(client, frame.room) : this.#rooms.leave(client, frame.room),
+      closed: (client, reason) => this.#clientClosed(client, reason),
+    };
+  }
+
+  #loggedIn(client: ClientConnection): void {
+    const { maxPayloadBytes, idleMs } = this.#options.limits;
+    this.#clients.get(client.key)?.close("replaced", "the same identity logged in again");
+    this.#clients.set(client.key, client);
+    client.sendWelcome(encodeWelcome({ maxPayloadBytes, idleMs, stunPort: this.stunPort }));
+    this.#log({ level: "info", event: "login", peer: client.peerId.slice(0, 8), clients: this.#clients.size });
+  }
+
+  #forward(client: ClientConnection, frame: Buffer): void {
+    const destination = this.#clients.get(frame.toString("latin1", 1, FORWARD_HEADER_BYTES));
+    if (!destination) {
+      client.sendControl(encodeUndelivered(frame.subarray(1, FORWARD_HEADER_BYTES), UNDELIVERED.NOT_HERE));
+      return;
+    }
+    this.#options.onForward?.(client.peerId, destination.peerId, frame.subarray(FORWARD_HEADER_BYTES));
+    // In place: the frame is ours alone, and the payload is never touched.
+    frame.set(client.peerKey, 1);
+    if (!destination.sendData(frame)) client.sendControl(encodeUndelivered(destination.peerKey, UNDELIVERED.QUEUE_FULL));
+  }
+
+  #clientClosed(client: ClientConnection, reason: RelayReason | null): void {
+    this.#rooms.leaveAll(client);
+    // A client that was replaced is no longer the one in the map.
+    const wasIn = this.#clients.get(client.key) === client && this.#clients.delete(client.key);
+    const peer = client.key ? encodePeerId(client.peerKey).slice(0, 8) : undefined;
+    if (reason) this.#log({ level: "info", event: "refused", peer, reason, clients: this.#clients.size });
+    else if (wasIn) this.#log({ level: "info", event: "left", peer, clients: this.#clients.size });
+  }
+
+  #sweepNow(): void {
+    const now = performance.now();
+    for (const client of this.#clients.values()) {
+      if (client.silenceMs(now) > this.#options.limits.idleMs) client.close("idle", "silent for too long: send a ping");
+    }
+    this.#sources.sweep(now);
+  }
+
+  #log(entry: RelayLogEntry): void {
+    this.#options.log?.(entry);
+  }
+}
+
+function createHttpServer(headersTimeoutMs: number, maxConnections: number): Server {
+  const server = createServer({
+    headersTimeout: headersTimeoutMs,
+    requestTimeout: headersTimeoutMs,
+    // How often both are looked at: Node's 30 s would let a slow client stay three times as long.
+    connectionsCheckingInterval: Math.min(1_000, headersTimeoutMs),
+    keepAliveTimeout: 1_000,
+    maxHeaderSize: 8 * 1024,
+    noDelay: true,
+  });
+  server.maxConnections = maxConnections;
+  return server;
+}
