@@ -1,0 +1,69 @@
+// TCP: dials raw links, and opens the port that raw links and WebSockets share.
+
+import { connect, type Socket } from "node:net";
+import { NetworkError } from "../core/errors.js";
+import { formatEndpoint, parseDialUrl } from "../core/path/dial-url.js";
+import type { Link } from "../core/path/link.js";
+import type { DialContext, Transport } from "../core/path/transport.js";
+import { dialError } from "./error-map.js";
+import { openPortListener } from "./port-listener.js";
+import { TcpLink } from "./tcp-link.js";
+
+/** How long one address of a name is tried alone before the next joins in, in ms (RFC 8305 §8). */
+const HAPPY_EYEBALLS_STAGGER_MS = 250;
+
+/**
+ * The `tcp` transport, rank 20.
+ * @param acceptWebSocket - whether its port serves WebSocket upgrades too
+ */
+export function tcpTransport({ acceptWebSocket }: { readonly acceptWebSocket: boolean }): Transport {
+  return {
+    kind: "tcp",
+    schemes: ["tcp"],
+    rank: 20,
+    dial: dialTcp,
+    listen: (context) =>
+      openPortListener({
+        port: context.port,
+        host: context.host,
+        acceptRaw: true,
+        acceptWebSocket,
+        onLink: (link) => context.onLink(link),
+        onError: (error) => context.onError(error),
+      }),
+  };
+}
+
+/**
+ * Opens a raw link to `tcp://host:port`; a name with several addresses is tried over all of them.
+ * @throws NetworkError `ERR_ADDRESS_INVALID`, `ERR_PORT_INVALID`, `ERR_DIAL_…`; the signal's reason when it is aborted
+ */
+export async function dialTcp(url: string, { signal }: DialContext): Promise<Link> {
+  signal.throwIfAborted();
+  const { scheme, host, port } = parseDialUrl(url);
+  if (scheme !== "tcp" || port === null) throw new NetworkError("ERR_ADDRESS_INVALID", "expected tcp://host:port");
+  const socket: Socket = connect({
+    host,
+    port,
+    noDelay: true,
+    autoSelectFamily: true,
+    autoSelectFamilyAttemptTimeout: HAPPY_EYEBALLS_STAGGER_MS,
+  });
+  return new Promise<Link>((resolve, reject) => {
+    const onAbort = (): void => {
+      socket.destroy();
+      reject(signal.reason);
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
+    // Stays for the socket's whole life: an error without a listener ends the process.
+    socket.on("error", (error) => {
+      signal.removeEventListener("abort", onAbort);
+      reject(dialError(error, formatEndpoint(host, port)));
+    });
+    socket.once("connect", () => {
+      signal.removeEventListener("abort", onAbort);
+      socket.pause();
+      resolve(new TcpLink(socket));
+    });
+  });
+}
