@@ -3,7 +3,6 @@
 import { gcm } from "@noble/ciphers/aes.js";
 import { chacha20poly1305 } from "@noble/ciphers/chacha.js";
 import { ed25519, x25519 } from "@noble/curves/ed25519.js";
-import { blake2s } from "@noble/hashes/blake2.js";
 import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { NetworkError } from "../core/errors.js";
@@ -94,7 +93,8 @@ class NobleAeadKey implements AeadKey {
   }
 }
 
-function noiseHash(name: HashName, algorithm: typeof sha256 | typeof blake2s): NoiseHash {
+/** One of noble's hashes, as Noise wants it. */
+export function noiseHash(name: HashName, algorithm: typeof sha256): NoiseHash {
   return {
     name,
     hashLength: algorithm.outputLen,
@@ -107,7 +107,13 @@ function noiseHash(name: HashName, algorithm: typeof sha256 | typeof blake2s): N
   };
 }
 
-const HASHES: Record<HashName, NoiseHash> = { SHA256: noiseHash("SHA256", sha256), BLAKE2s: noiseHash("BLAKE2s", blake2s) };
+const SHA256 = noiseHash("SHA256", sha256);
+
+// Our suites need no other hash, and each would cost every page two kilobytes.
+function hash(name: HashName): NoiseHash {
+  if (name !== SHA256.name) throw new NetworkError("ERR_OPTION_INVALID", `no ${name} in this build`);
+  return SHA256;
+}
 
 function signingKeyFrom(seed: Uint8Array): SigningKey {
   checkKey(seed);
@@ -134,7 +140,7 @@ export function nobleCrypto(random: Random): CryptoProvider {
     generateDhKeyPair: () => new NobleDhKeyPair(random.bytes(KEY_BYTES)),
     dhKeyPairFrom: (privateKey) => new NobleDhKeyPair(privateKey),
     dh,
-    hash: (name) => HASHES[name],
+    hash,
     aead: (name, key) => new NobleAeadKey(name, key),
     // A page cannot know, and AES without the instructions is slow.
     hasFastAes: false,

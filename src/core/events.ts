@@ -55,10 +55,10 @@ export type EventHandler<T> = (event: T) => void;
 /** A typed emitter whose handlers cannot break one another. */
 export class Emitter<Events extends object> {
   readonly #handlers = new Map<keyof Events, Set<EventHandler<never>>>();
-  readonly #onThrow: (error: unknown) => void;
+  readonly #onThrow: (error: unknown, name: keyof Events) => void;
 
-  /** @param onThrow - called with what a handler threw; it must not throw itself */
-  constructor(onThrow: (error: unknown) => void) {
+  /** @param onThrow - called with what a handler threw, and for which event; it must not throw itself */
+  constructor(onThrow: (error: unknown, name: keyof Events) => void) {
     this.#onThrow = onThrow;
   }
 
@@ -87,9 +87,9 @@ export class Emitter<Events extends object> {
       try {
         const result = (handler as (event: Events[Name]) => unknown)(event);
         // An async handler that rejects is the same fault as one that throws.
-        if (result instanceof Promise) result.catch(this.#onThrow);
+        if (result instanceof Promise) result.catch((error: unknown) => this.#onThrow(error, name));
       } catch (error) {
-        this.#onThrow(error);
+        this.#onThrow(error, name);
       }
     }
   }

@@ -142,26 +142,35 @@ export function checkOptions(options: NetworkManagerOptions): void {
   for (const name of Object.keys(options)) {
     if (!OPTION_NAMES.has(name)) throw invalid(`${name} is not known`);
   }
-  for (const url of options.relays ?? []) checkRelayUrl(url);
-  if (options.name !== undefined && (typeof options.name !== "string" || new TextEncoder().encode(options.name).length > 64)) {
+  const { name, host, upgrade, limits, identity } = options;
+  if (name !== undefined && (typeof name !== "string" || encodeUtf8(name).length > 64)) {
     throw invalid("name must be text of at most 64 bytes");
   }
-  if (options.identity instanceof Uint8Array && options.identity.length !== 32)
-    throw invalid("identity must be a seed of 32 bytes");
-  for (const transport of options.transports ?? []) {
+  if (host !== undefined && typeof host !== "string") throw invalid("host must be an address to bind, as text");
+  if (upgrade !== undefined && typeof upgrade !== "boolean") throw invalid("upgrade must be true or false");
+  if (limits !== undefined && (typeof limits !== "object" || limits === null)) throw invalid("limits must be an object");
+  if (identity instanceof Uint8Array && identity.length !== 32) throw invalid("identity must be a seed of 32 bytes");
+  for (const url of listOf("relays", options.relays)) checkRelayUrl(url);
+  for (const kind of listOf("disableTransports", options.disableTransports)) {
+    if (typeof kind !== "string") throw invalid("disableTransports must be a list of kinds, such as [\"webrtc\"]");
+  }
+  for (const transport of listOf("transports", options.transports)) {
     if (typeof transport?.kind !== "string" || !Array.isArray(transport.schemes) || typeof transport.rank !== "number") {
       throw invalid("each of transports needs kind, schemes and rank");
     }
   }
 }
 
-function checkRelayUrl(url: unknown): void {
-  let parsed: URL;
+function listOf<T>(name: string, list: readonly T[] | undefined): readonly T[] {
+  if (list !== undefined && !Array.isArray(list)) throw invalid(`${name} must be a list`);
+  return list ?? [];
+}
+
+// By the rule of the relay client, so that what is taken here does not fail in start().
+function checkRelayUrl(url: string): void {
   try {
-    parsed = new URL(String(url));
-  } catch {
-    throw invalid(`relays: ${String(url)} is not a URL`);
+    normalizeRelayUrl(url);
+  } catch (error) {
+    throw invalid(`relays: ${toNetworkError(error, "ERR_OPTION_INVALID").message}`);
   }
-  if (parsed.protocol !== "ws:" && parsed.protocol !== "wss:")
-    throw invalid(`relays: ${String(url)} must begin with ws:// or wss://`);
 }

@@ -33,8 +33,8 @@ export interface Link {
   /** Starts delivery. Called once, by the owner; frames that came before are handed over now. */
   attach(handlers: LinkHandlers): void;
   /**
-   * Sends one frame, at most `maxFrameBytes` long. The bytes may be reused as soon as the call returns only if the link copied
-   * them: they belong to the link from here on.
+   * Sends one frame, at most `maxFrameBytes` long. The bytes belong to the link from here on: the caller neither changes nor
+   * reuses them.
    * @returns `false` when the link's buffer is past its high-water mark: the frame was taken, but wait for `drain`
    */
   send(frame: Uint8Array): boolean;

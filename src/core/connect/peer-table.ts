@@ -1,0 +1,163 @@
+// The peers that we have a session with: one each, however often and by whatever way it was dialled.
+
+import { ByteWriter } from "../bytes.js";
+import type { SecureChannel } from "../channel/secure-channel.js";
+import { NetworkError } from "../errors.js";
+import type { ConnectionStatus, PeerId } from "../events.js";
+import type { LinkKind } from "../path/link.js";
+import { type ChannelOwner, PeerSession, type SessionContext } from "../session/peer-session.js";
+import { writeGoodbye } from "../session/record.js";
+import { PathUpgrader, type UpgraderContext } from "./path-upgrader.js";
+import { Reconnector, type ReconnectorContext } from "./reconnector.js";
+
+/** A session and what keeps it on a good path. */
+export interface Peer {
+  readonly session: PeerSession;
+  readonly upgrader: PathUpgrader;
+  readonly reconnector: Reconnector;
+  /** URLs that have led to this peer, newest first. */
+  readonly dialled: Set<string>;
+  /** Whether `sendMessage` has returned `false` and nobody was told since that there is room. */
+  blocked: boolean;
+}
+
+export interface PeerTableHandlers {
+  status(peerId: PeerId, status: ConnectionStatus, error: NetworkError | null): void;
+  path(peerId: PeerId, path: LinkKind, previous: LinkKind | null): void;
+  message(peerId: PeerId, bytes: Uint8Array): void | Promise<void>;
+  delivered(peerId: PeerId, messageId: string): void;
+  failed(peerId: PeerId, messageId: string, error: NetworkError): void;
+  acknowledged(peerId: PeerId, peer: Peer): void;
+}
+
+export interface PeerTableContext {
+  readonly session: SessionContext;
+  readonly upgrader: UpgraderContext;
+  /** Whether sessions look for better paths by themselves. */
+  readonly upgrade: boolean;
+  readonly reconnector: Omit<ReconnectorContext, "connect">;
+  readonly maxConnections: number;
+  /** One attempt to reach a peer that we had a session with, over every way known. */
+  reconnect(peerId: PeerId, signal: AbortSignal): Promise<unknown>;
+}
+
+export class PeerTable {
+  readonly #context: PeerTableContext;
+  readonly #handlers: PeerTableHandlers;
+  readonly #peers = new Map<PeerId, Peer>();
+  readonly #waiting = new Map<PeerId, Set<(error: NetworkError | null) => void>>();
+
+  constructor(context: PeerTableContext, handlers: PeerTableHandlers) {
+    this.#context = context;
+    this.#handlers = handlers;
+  }
+
+  get(peerId: PeerId): Peer | undefined {
+    return this.#peers.get(peerId);
+  }
+
+  get all(): readonly Peer[] {
+    return [...this.#peers.values()];
+  }
+
+  /** Gives a proven channel to the session of its peer, which is made where there is none. `null`: there is no room for another. */
+  adopt(peerId: PeerId, channel: SecureChannel, rank: number): ChannelOwner | null {
+    let peer = this.#peers.get(peerId);
+    if (!peer) {
+      if (this.#peers.size >= this.#context.maxConnections) {
+        channel.send(goodbyeRecord());
+        return null;
+      }
+      peer = this.#create(peerId);
+      this.#handlers.status(peerId, "connecting", null);
+    }
+    return peer.session.adopt(channel, rank);
+  }
+
+  /**
+   * Resolves when the session with this peer has a path, and rejects when it ends before.
+   * @throws NetworkError why the session ended; or the signal's reason
+   */
+  connected(peerId: PeerId, signal: AbortSignal): Promise<PeerId> {
+    const peer = this.#peers.get(peerId);
+    if (!peer) return Promise.reject(new NetworkError("ERR_CLOSED_BY_PEER", undefined, { peerId }));
+    if (peer.session.status === "connected") return Promise.resolve(peerId);
+    return new Promise((resolve, reject) => {
+      const waiting = this.#waiting.get(peerId) ?? new Set();
+      this.#waiting.set(peerId, waiting);
+      const settle = (error: NetworkError | null): void => {
+        waiting.delete(settle);
+        signal.removeEventListener("abort", stop);
+        if (error) reject(error);
+        else resolve(peerId);
+      };
+      const stop = (): void => {
+        waiting.delete(settle);
+        reject(signal.reason);
+      };
+      waiting.add(settle);
+      signal.addEventListener("abort", stop, { once: true });
+    });
+  }
+
+  networkChanged(): void {
+    for (const peer of this.#peers.values()) {
+      if (this.#context.upgrade) peer.upgrader.networkChanged();
+      peer.reconnector.networkChanged();
+    }
+  }
+
+  #create(peerId: PeerId): Peer {
+    const session: PeerSession = new PeerSession(peerId, this.#context.session, {
+      status: (status, error) => this.#status(peerId, status, error),
+      path: (path, previous) => {
+        this.#handlers.path(peerId, path, previous);
+        if (this.#context.upgrade) peer.upgrader.pathChanged();
+      },
+      message: (bytes) => this.#handlers.message(peerId, bytes),
+      control: (bytes) => peer.upgrader.receive(bytes),
+      delivered: (messageId) => this.#handlers.delivered(peerId, messageId),
+      failed: (messageId, error) => this.#handlers.failed(peerId, messageId, error),
+      restarted: () => peer.upgrader.restarted(),
+      acknowledged: () => this.#handlers.acknowledged(peerId, peer),
+    });
+    const connect = (signal: AbortSignal): Promise<unknown> => this.#context.reconnect(peerId, signal);
+    const peer: Peer = {
+      session,
+      upgrader: new PathUpgrader(session, this.#context.upgrader),
+      reconnector: new Reconnector(session, { ...this.#context.reconnector, connect }),
+      dialled: new Set(),
+      blocked: false,
+    };
+    this.#peers.set(peerId, peer);
+    return peer;
+  }
+
+  #status(peerId: PeerId, status: ConnectionStatus, error: NetworkError | null): void {
+    const peer = this.#peers.get(peerId);
+    if (!peer) return;
+    if (status === "disconnected") {
+      // Out of the table first: a callback may want to connect anew.
+      this.#peers.delete(peerId);
+      peer.upgrader.stop();
+    }
+    peer.reconnector.statusChanged();
+    if (status === "connected" && this.#context.upgrade) {
+      peer.upgrader.announce();
+      peer.upgrader.pathChanged();
+    }
+    this.#handlers.status(peerId, status, error);
+    if (status === "connected" || status === "disconnected") {
+      const waiting = this.#waiting.get(peerId);
+      this.#waiting.delete(peerId);
+      const reason = status === "connected" ? null : (error ?? new NetworkError("ERR_CLOSED", undefined, { peerId }));
+      for (const settle of [...(waiting ?? [])]) settle(reason);
+    }
+  }
+}
+
+function goodbyeRecord(): Uint8Array {
+  const writer = new ByteWriter(2);
+  writeGoodbye(writer, "limit");
+  return writer.done();
+}

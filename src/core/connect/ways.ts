@@ -1,0 +1,72 @@
+// The ways to a peer: by address, by relay, by what worked before. Each ends in a connected session or an error.
+
+import { NetworkError } from "../errors.js";
+import type { PeerId } from "../events.js";
+import type { RelayClient } from "../relay/relay-client.js";
+import type { Clock } from "../runtime.js";
+import type { ChannelOpener } from "./channel-opener.js";
+import type { Dialer } from "./dialer.js";
+import type { PeerTable } from "./peer-table.js";
+import { type Attempt, race } from "./race.js";
+import { RELAY_RANK, type RelaySet } from "./relay-set.js";
+
+export class Ways {
+  readonly #dialer: Dialer;
+  readonly #opener: ChannelOpener;
+  readonly #relays: RelaySet;
+  readonly #peers: PeerTable;
+  readonly #clock: Clock;
+
+  constructor(dialer: Dialer, opener: ChannelOpener, relays: RelaySet, peers: PeerTable, clock: Clock) {
+    this.#dialer = dialer;
+    this.#opener = opener;
+    this.#relays = relays;
+    this.#peers = peers;
+    this.#clock = clock;
+  }
+
+  /** Whoever listens at `url`, or nobody but `expected`. */
+  byUrl(url: string, expected: PeerId | null): Attempt<PeerId> {
+    return async (signal) => {
+      const { link, rank } = await this.#dialer.dial(url, signal);
+      const peerId = await this.#opener.connect(link, rank, true, expected, signal);
+      await this.#peers.connected(peerId, signal);
+      this.#peers.get(peerId)?.dialled.add(url);
+      return peerId;
+    };
+  }
+
+  /** A peer that we know by name, and perhaps by addresses. The relay comes first: it answers at once or not at all. */
+  toPeer(peerId: PeerId, addresses: readonly string[], signal: AbortSignal): Promise<PeerId> {
+    if (this.#peers.get(peerId)?.session.status === "connected") return Promise.resolve(peerId);
+    const direct = addresses.filter((url) => this.#dialer.rankOf(url) !== null).map((url) => this.byUrl(url, peerId));
+    const ways = [...this.#relayed(peerId), ...direct];
+    if (ways.length > 0) return race(ways, this.#clock, signal);
+    return Promise.reject(addresses.length > 0 ? new NetworkError("ERR_ADDRESS_UNSUPPORTED", undefined, { peerId }) : noRelays());
+  }
+
+  /** A peer whose session has lost its links. What led there before comes first; the relay does not wait for the end of it. */
+  again(peerId: PeerId, signal: AbortSignal): Promise<PeerId> {
+    const peer = this.#peers.get(peerId);
+    const urls = new Set([...(peer?.dialled ?? []), ...(peer?.upgrader.candidates ?? [])]);
+    const [first, ...others] = [...urls].map((url) => this.byUrl(url, peerId));
+    return race([...(first ? [first] : []), ...this.#relayed(peerId), ...others], this.#clock, signal);
+  }
+
+  #relayed(peerId: PeerId): Attempt<PeerId>[] {
+    return this.#relays.clients.map((client) => this.#byRelay(client, peerId));
+  }
+
+  #byRelay(client: RelayClient, peerId: PeerId): Attempt<PeerId> {
+    return async (signal) => {
+      await client.whenConnected(signal);
+      await this.#opener.connect(client.dial(peerId), RELAY_RANK, true, peerId, signal);
+      return this.#peers.connected(peerId, signal);
+    };
+  }
+}
+
+/** There is nobody to ask for a PeerId. */
+export function noRelays(): NetworkError {
+  return new NetworkError("ERR_RELAY_UNAVAILABLE", "none is configured: give `relays` in the options, or dial an address");
+}

@@ -1,0 +1,15 @@
+// Every name that both builds export.
+
+export type { ConnectOptions, DeliverOptions, SendOptions } from "./call-options.js";
+export { ERROR_CODES, type ErrorCode, NetworkError } from "./errors.js";
+export type { ConnectionStatus, EventHandler, NetworkEvents, PeerId, PeerInfo } from "./events.js";
+export { isPeerId } from "./identity.js";
+export { defineMessage, type MessageDefinition, text } from "./message/define-message.js";
+export type { Message, OutgoingMessage } from "./message/message.js";
+export { CoreNetworkManager } from "./network-manager.js";
+export type { IceServer, NetworkLimits, NetworkManagerOptions } from "./options.js";
+export { type Link, LinkBase, type LinkHandlers, type LinkKind } from "./path/link.js";
+export type { DialContext, ListenContext, Listener, NegotiateContext, Negotiation, Transport } from "./path/transport.js";
+export type { Room } from "./room.js";
+export type { SigningKey } from "./runtime.js";
+export { parseTicket, type Ticket } from "./ticket.js";

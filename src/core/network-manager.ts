@@ -1,0 +1,379 @@
+// NetworkManager: what an application holds. The eleven methods of the contract, events, and the little around them.
+
+import { encodeUtf8 } from "./bytes.js";
+import type { ConnectOptions, DeliverOptions, SendOptions } from "./call-options.js";
+import type { Peer } from "./connect/peer-table.js";
+import { deadline } from "./deadline.js";
+import { Engine } from "./engine.js";
+import { NetworkError } from "./errors.js";
+import type { ConnectionStatus, EventHandler, NetworkEvents, PeerId, PeerInfo } from "./events.js";
+import { fingerprint } from "./fingerprint.js";
+import { createIdentity, type Identity, isPeerId } from "./identity.js";
+import { decodeEnvelope, encodeEnvelope } from "./message/envelope.js";
+import type { Message, OutgoingMessage } from "./message/message.js";
+import { newMessageId } from "./message/message-id.js";
+import { Notifier } from "./notifier.js";
+import { checkOptions, type NetworkLimits, type NetworkManagerOptions, resolveLimits } from "./options.js";
+import type { Transport } from "./path/transport.js";
+import type { Room } from "./room.js";
+import type { Runtime } from "./runtime.js";
+import { LANE_BULK, LANE_INTERACTIVE, type Lane } from "./session/record.js";
+import { parseTarget } from "./target.js";
+import { encodeTicket, MAX_TICKET_ADDRESSES, MAX_TICKET_RELAYS, MAX_TICKET_URL_BYTES } from "./ticket.js";
+
+type ManagerState =
+  | { readonly kind: "idle" }
+  | { readonly kind: "starting"; readonly engine: Engine }
+  | { readonly kind: "started"; readonly engine: Engine }
+  | { readonly kind: "stopping"; readonly engine: Engine; readonly done: Promise<void> };
+
+/** One participant of the network. The class is the same in Node and in browsers; the runtime below it differs. */
+export class CoreNetworkManager {
+  readonly #options: NetworkManagerOptions;
+  readonly #limits: NetworkLimits;
+  readonly #runtime: Runtime;
+  readonly #identity: Identity;
+  readonly #transports: readonly Transport[];
+  readonly #notifier = new Notifier();
+  #state: ManagerState = { kind: "idle" };
+
+  /** @throws NetworkError `ERR_OPTION_INVALID` naming the option */
+  constructor(options: NetworkManagerOptions, runtime: Runtime) {
+    checkOptions(options);
+    this.#options = options;
+    this.#limits = resolveLimits(options.limits, { maxConnections: runtime.maxConnections });
+    this.#runtime = runtime;
+    this.#identity = createIdentity(options.identity, runtime);
+    const without = new Set(options.disableTransports ?? []);
+    this.#transports = [...runtime.transports.filter((transport) => !without.has(transport.kind)), ...(options.transports ?? [])];
+    addAsyncDispose(this);
+  }
+
+  /** Our own PeerId. */
+  get peerId(): PeerId {
+    return this.#identity.peerId;
+  }
+
+  // ---- the contract ----------------------------------------------------------------------------------------------------
+
+  /**
+   * Binds the port and joins the relays. In a browser there is no port, and it only joins the relays. A relay that cannot be
+   * reached does not make it fail: the error callback tells, and it is tried again.
+   * @param port - 0 to 65535; 0, the default, takes any free one, see `getLocalPort`
+   * @throws NetworkError `ERR_PORT_INVALID`, `ERR_LISTEN_IN_USE`, `ERR_LISTEN_FAILED`, `ERR_STATE_ALREADY_STARTED`
+   */
+  async start(port = 0): Promise<void> {
+    if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new NetworkError("ERR_PORT_INVALID", String(port));
+    if (this.#state.kind !== "idle") throw new NetworkError("ERR_STATE_ALREADY_STARTED");
+    const engine = this.#createEngine();
+    this.#state = { kind: "starting", engine };
+    try {
+      await engine.start(port);
+    } catch (error) {
+      if (this.#state.kind === "starting" && this.#state.engine === engine) this.#state = { kind: "idle" };
+      throw error;
+    }
+    if (this.#state.kind !== "starting" || this.#state.engine !== engine)
+      throw new NetworkError("ERR_CLOSED", "stop() was called meanwhile");
+    this.#state = { kind: "started", engine };
+  }
+
+  /**
+   * Sends what is queued (for at most `limits.flushTimeoutMs`), tells the peers, closes everything. `start` may be called again
+   * afterwards. Before `start`, and for a second time, it does nothing.
+   */
+  async stop(): Promise<void> {
+    const state = this.#state;
+    if (state.kind === "idle") return;
+    if (state.kind === "stopping") return state.done;
+    const done = state.engine.stop().finally(() => {
+      this.#state = { kind: "idle" };
+      this.#notifier.endQueues();
+    });
+    this.#state = { kind: "stopping", engine: state.engine, done };
+    return done;
+  }
+
+  /**
+   * Opens a session, or finds the one there is, and resolves to the proven PeerId.
+   *
+   * By address: `connectToPeer("192.168.1.5", 8080)` or a URL of a transport, such as `tcp://192.168.1.5:8080`; in a browser an
+   * address is dialled as WebSocket. By identity: a PeerId or a ticket, through the relay at once, then over the best path.
+   * @throws NetworkError `ERR_ADDRESS_…`, `ERR_PORT_INVALID`, `ERR_TICKET_INVALID`, `ERR_DIAL_…`, `ERR_RELAY_UNAVAILABLE`,
+   *   `ERR_PEER_ID_INVALID` (the pinned one), `ERR_PEER_UNREACHABLE`, `ERR_HANDSHAKE_AUTH` and others of the handshake, `ERR_LIMIT_CONNECTIONS`; or `signal.reason`
+   */
+  connectToPeer(host: string, port: number, options?: ConnectOptions): Promise<PeerId>;
+  connectToPeer(target: string, options?: ConnectOptions): Promise<PeerId>;
+  async connectToPeer(target: string, second?: number | ConnectOptions, third?: ConnectOptions): Promise<PeerId> {
+    const engine = this.#engine();
+    const options = (typeof second === "number" ? third : second) ?? {};
+    if (options.peerId !== undefined && !isPeerId(options.peerId)) throw new NetworkError("ERR_PEER_ID_INVALID");
+    const scheme = this.#runtime.transports.find((transport) => transport.schemes.length > 0)?.schemes[0] ?? "tcp";
+    const parsed = parseTarget(target, typeof second === "number" ? second : undefined, scheme);
+    return engine.connect(parsed, options.timeoutMs ?? this.#limits.connectTimeoutMs, options.signal, options.peerId ?? null);
+  }
+
+  /** Sends what is queued for the peer, tells it, and ends the session. Without a session it does nothing. */
+  async disconnectFromPeer(peerId: PeerId): Promise<void> {
+    await this.#engine().disconnect(peerId);
+  }
+
+  /**
+   * Queues a message for one peer. It is sent when this turn of the event loop ends, kept until the peer has it, and sent again on
+   * a new link if need be; the events `delivered` and `failed` tell its fate by id.
+   * @returns `false` when there is no session with this peer, or its queue is full: then `drain` tells when to go on
+   * @throws NetworkError `ERR_MESSAGE_INVALID`, `ERR_MESSAGE_TOO_LARGE`, `ERR_STATE_NOT_STARTED`
+   */
+  sendMessage(peerId: PeerId, message: OutgoingMessage, options: SendOptions = {}): boolean {
+    const engine = this.#engine();
+    const peer = engine.peers.get(peerId);
+    const { id, bytes } = this.#encode(message);
+    return peer !== undefined && this.#enqueue(peer, bytes, id, laneOf(options));
+  }
+
+  /**
+   * Queues a message for every peer that has a session. It is encoded once.
+   * @returns how many peers took it
+   * @throws NetworkError as `sendMessage`
+   */
+  broadcastMessage(message: OutgoingMessage, options: SendOptions = {}): number {
+    return this.#sendToAll(this.#engine().peers.all, message, options);
+  }
+
+  /** The peers that have a session, connected or reconnecting. Empty before `start`. */
+  getConnectedPeers(): PeerInfo[] {
+    return this.#peers()
+      .filter((peer) => peer.session.status !== "connecting")
+      .map(peerInfo);
+  }
+
+  /** The bound port; `null` in a browser, and before `start`. */
+  getLocalPort(): number | null {
+    return this.#state.kind === "idle" ? null : this.#state.engine.port;
+  }
+
+  /** Sets what is called with each message; `null` for nothing. */
+  setMessageCallback(callback: ((message: Message) => void) | null): void {
+    this.#notifier.onMessage = callback;
+  }
+
+  /** Sets what is called when a peer changes its status, once for each change; `null` for nothing. */
+  setConnectionCallback(callback: ((peerId: PeerId, status: ConnectionStatus) => void) | null): void {
+    this.#notifier.onConnection = callback;
+  }
+
+  /** Sets what is called with errors that no call is there to reject for, exceptions of callbacks included; `null` for nothing. */
+  setErrorCallback(callback: ((error: NetworkError) => void) | null): void {
+    this.#notifier.onError = callback;
+  }
+
+  // ---- around it -------------------------------------------------------------------------------------------------------
+
+  /**
+   * Sends a message and resolves when the other side has it.
+   * @throws NetworkError `ERR_PEER_UNKNOWN`, `ERR_LIMIT_QUEUE`, `ERR_SESSION_LOST`, `ERR_CLOSED…`, or as `sendMessage`; or `signal.reason`
+   */
+  async deliver(peerId: PeerId, message: OutgoingMessage, options: DeliverOptions = {}): Promise<void> {
+    const peer = this.#engine().peers.get(peerId);
+    options.signal?.throwIfAborted();
+    const { id, bytes } = this.#encode(message);
+    if (!peer) throw new NetworkError("ERR_PEER_UNKNOWN", undefined, { peerId });
+    const lane = laneOf(options);
+    if (!this.#enqueue(peer, bytes, id, lane)) throw new NetworkError("ERR_LIMIT_QUEUE", undefined, { peerId });
+    await new Promise<void>((resolve, reject) => {
+      const stop = peer.session.whenDelivered(lane, (error) => {
+        options.signal?.removeEventListener("abort", abort);
+        if (error) reject(error);
+        else resolve();
+      });
+      const abort = (): void => {
+        stop();
+        reject(options.signal?.reason);
+      };
+      options.signal?.addEventListener("abort", abort, { once: true });
+    });
+  }
+
+  /**
+   * Resolves when `sendMessage` takes messages for this peer: at once where its queue has room.
+   * @throws NetworkError `ERR_PEER_UNKNOWN`, or why the session ended
+   */
+  async ready(peerId: PeerId): Promise<void> {
+    const peer = this.#engine().peers.get(peerId);
+    if (!peer) throw new NetworkError("ERR_PEER_UNKNOWN", undefined, { peerId });
+    if (!this.#isFull(peer)) return;
+    peer.blocked = true;
+    await new Promise<void>((resolve, reject) => {
+      const stops = [
+        this.on("drain", (event) => event.peerId === peerId && settle(null)),
+        this.on("connection", (event) => {
+          if (event.peerId === peerId && event.status === "disconnected") settle(event.error ?? new NetworkError("ERR_CLOSED"));
+        }),
+      ];
+      const settle = (error: NetworkError | null): void => {
+        for (const stop of stops) stop();
+        if (error) reject(error);
+        else resolve();
+      };
+    });
+  }
+
+  /** Measures a round trip to a peer, in ms. @throws NetworkError `ERR_PEER_UNKNOWN`, `ERR_CLOSED_TIMEOUT` after 10 s */
+  async ping(peerId: PeerId): Promise<number> {
+    const peer = this.#engine().peers.get(peerId);
+    if (!peer) throw new NetworkError("ERR_PEER_UNKNOWN", undefined, { peerId });
+    const limit = deadline(
+      this.#runtime.clock,
+      PING_TIMEOUT_MS,
+      undefined,
+      () => new NetworkError("ERR_CLOSED_TIMEOUT", undefined, { peerId }),
+    );
+    try {
+      return await new Promise<number>((resolve, reject) => {
+        limit.signal.addEventListener("abort", () => reject(limit.signal.reason), { once: true });
+        peer.session.ping(resolve);
+      });
+    } finally {
+      limit.clear();
+    }
+  }
+
+  /** Listens to an event; see {@link NetworkEvents}. @returns how to stop listening */
+  on<Name extends keyof NetworkEvents>(name: Name, handler: EventHandler<NetworkEvents[Name]>): () => void {
+    return this.#notifier.on(name, handler);
+  }
+
+  /**
+   * The messages from now on, for `for await`. `stop()` ends the loop. What the loop has not taken yet counts against
+   * `limits.receiveBufferBytes`, so a slow loop slows its senders.
+   */
+  messages(): AsyncIterableIterator<Message> {
+    return this.#notifier.openQueue();
+  }
+
+  /**
+   * Joins a room at our relays; sessions with all its members open by themselves. Joining twice gives the same room.
+   * @param name - 1 to 128 bytes of UTF-8; relays learn only its hash
+   * @throws NetworkError `ERR_ROOM_INVALID`, `ERR_ROOM_LIMIT`, `ERR_RELAY_UNAVAILABLE`; or `signal.reason`
+   */
+  async joinRoom(name: string, options: { readonly signal?: AbortSignal } = {}): Promise<Room> {
+    return this.#engine().joinRoom(name, options.signal);
+  }
+
+  /** One peer; `null` when there is no session. */
+  getPeer(peerId: PeerId): PeerInfo | null {
+    const peer = this.#peers().find((one) => one.session.peerId === peerId);
+    return peer ? peerInfo(peer) : null;
+  }
+
+  /** One string that holds our PeerId, relays and addresses: what somebody else pastes or scans to reach us. */
+  ticket(): string {
+    const engine = this.#engine();
+    return encodeTicket({
+      peerId: this.peerId,
+      relays: engine.relayUrls.slice(0, MAX_TICKET_RELAYS),
+      addresses: engine.addresses.filter(fitsTicket).slice(0, MAX_TICKET_ADDRESSES),
+    });
+  }
+
+  /** Thirty digits for two people to compare by another channel: the same on both sides, and for no other pair of keys. */
+  fingerprint(peerId: PeerId): string {
+    return fingerprint(this.peerId, peerId, this.#runtime.crypto);
+  }
+
+  // ---- inside ----------------------------------------------------------------------------------------------------------
+
+  #engine(): Engine {
+    const state = this.#state;
+    if (state.kind !== "started" && state.kind !== "starting") throw new NetworkError("ERR_STATE_NOT_STARTED");
+    return state.engine;
+  }
+
+  #peers(): readonly Peer[] {
+    return this.#state.kind === "idle" ? [] : this.#state.engine.peers.all;
+  }
+
+  #createEngine(): Engine {
+    const notifier = this.#notifier;
+    return new Engine(this.#options, this.#limits, this.#runtime, this.#identity, this.#transports, {
+      status: (peerId, status, error) => notifier.connection(peerId, status, error),
+      path: (peerId, path, previous) => notifier.emit("path", { peerId, path, previous }),
+      message: (peerId, bytes) => notifier.message(decodeEnvelope(bytes, peerId)),
+      delivered: (peerId, messageId) => notifier.emit("delivered", { peerId, messageId }),
+      failed: (peerId, messageId, error) => notifier.emit("failed", { peerId, messageId, error }),
+      acknowledged: (peerId, peer) => this.#drain(peerId, peer),
+      relay: (url, connected, error) => notifier.emit("relay", { url, status: connected ? "connected" : "disconnected", error }),
+      error: (error) => notifier.error(error),
+      callbackThrew: (error) => notifier.callbackThrew(error),
+      send: (peerIds, message) => {
+        const peers = peerIds.map((peerId) => this.#engine().peers.get(peerId)).filter((peer) => peer !== undefined);
+        return this.#sendToAll(peers, message, {});
+      },
+    });
+  }
+
+  #encode(message: OutgoingMessage): { id: string; bytes: Uint8Array } {
+    const id = message?.id ?? newMessageId();
+    return { id, bytes: encodeEnvelope(message, id, this.#runtime.clock.date(), this.#limits.maxMessageBytes) };
+  }
+
+  #sendToAll(peers: readonly Peer[], message: OutgoingMessage, options: SendOptions): number {
+    const { id, bytes } = this.#encode(message);
+    const lane = laneOf(options);
+    return peers.filter((peer) => peer.session.status !== "connecting" && this.#enqueue(peer, bytes, id, lane)).length;
+  }
+
+  #enqueue(peer: Peer, bytes: Uint8Array, id: string, lane: Lane): boolean {
+    if (peer.session.status === "disconnected") return false;
+    if (this.#isFull(peer)) {
+      peer.blocked = true;
+      return false;
+    }
+    peer.session.sendMessage(bytes, id, lane);
+    return true;
+  }
+
+  // Past the mark no more is taken, so a queue holds at most this much and one message.
+  #isFull(peer: Peer): boolean {
+    return peer.session.queuedBytes >= this.#limits.sendQueueBytes;
+  }
+
+  #drain(peerId: PeerId, peer: Peer): void {
+    if (!peer.blocked || peer.session.queuedBytes > this.#limits.sendQueueBytes / 2) return;
+    peer.blocked = false;
+    this.#notifier.emit("drain", { peerId });
+  }
+}
+
+/** A custom transport may name addresses that no ticket can carry. */
+function fitsTicket(url: string): boolean {
+  return url.includes("://") && encodeUtf8(url).length <= MAX_TICKET_URL_BYTES;
+}
+
+const PING_TIMEOUT_MS = 10_000;
+
+function laneOf(options: SendOptions): Lane {
+  return options.lane === "bulk" ? LANE_BULK : LANE_INTERACTIVE;
+}
+
+function peerInfo({ session }: Peer): PeerInfo {
+  return {
+    id: session.peerId,
+    name: session.remoteName,
+    address: session.remoteAddress,
+    path: session.path,
+    status: session.status,
+    rttMs: session.rttMs,
+    messagesIn: session.messagesIn,
+    messagesOut: session.messagesOut,
+    bytesIn: session.bytesIn,
+    bytesOut: session.bytesOut,
+    queuedBytes: session.queuedBytes,
+  };
+}
+
+/** `await using net = …` where the runtime knows it: a method under a missing symbol would be called "undefined". */
+function addAsyncDispose(manager: CoreNetworkManager): void {
+  if (typeof Symbol.asyncDispose !== "symbol") return;
+  Object.defineProperty(manager, Symbol.asyncDispose, { value: () => manager.stop(), enumerable: false });
+}

@@ -1,0 +1,77 @@
+// Tells the application: its callbacks, its event handlers and its message loops hear the same story, and none can break another.
+
+import { NetworkError } from "./errors.js";
+import { type ConnectionStatus, Emitter, type EventHandler, type NetworkEvents, type PeerId } from "./events.js";
+import type { Message } from "./message/message.js";
+import { MessageQueue } from "./message/message-queue.js";
+
+export class Notifier {
+  // An error handler that throws has nobody left to tell: told to itself, it would throw again, without end.
+  readonly #events: Emitter<NetworkEvents> = new Emitter((error, name) => {
+    if (name !== "error") this.callbackThrew(error);
+  });
+  readonly #queues = new Set<MessageQueue>();
+  onMessage: ((message: Message) => void) | null = null;
+  onConnection: ((peerId: PeerId, status: ConnectionStatus) => void) | null = null;
+  onError: ((error: NetworkError) => void) | null = null;
+
+  on<Name extends keyof NetworkEvents>(name: Name, handler: EventHandler<NetworkEvents[Name]>): () => void {
+    return this.#events.on(name, handler);
+  }
+
+  /** An event that no callback hears. */
+  emit<Name extends Exclude<keyof NetworkEvents, "message" | "connection" | "error">>(
+    name: Name,
+    event: NetworkEvents[Name],
+  ): void {
+    this.#events.emit(name, event);
+  }
+
+  connection(peerId: PeerId, status: ConnectionStatus, error: NetworkError | null): void {
+    this.#guard(() => this.onConnection?.(peerId, status));
+    this.#events.emit("connection", { peerId, status, error });
+  }
+
+  /** @returns settles when all message loops have taken it; `undefined` when none is behind */
+  message(message: Message): Promise<void> | undefined {
+    this.#guard(() => this.onMessage?.(message));
+    this.#events.emit("message", message);
+    if (this.#queues.size === 0) return undefined;
+    const held = [...this.#queues].map((queue) => queue.push(message)).filter((taken) => taken !== undefined);
+    return held.length > 0 ? Promise.all(held).then(() => undefined) : undefined;
+  }
+
+  error(error: NetworkError): void {
+    try {
+      const result: unknown = this.onError?.(error);
+      if (result instanceof Promise) result.catch(() => undefined);
+    } catch {
+      // As for its handlers: what it threw is told to nobody.
+    }
+    this.#events.emit("error", error);
+  }
+
+  callbackThrew(cause: unknown): void {
+    this.error(new NetworkError("ERR_CALLBACK_THREW", undefined, { cause }));
+  }
+
+  openQueue(): MessageQueue {
+    const queue = new MessageQueue((ended) => this.#queues.delete(ended));
+    this.#queues.add(queue);
+    return queue;
+  }
+
+  endQueues(): void {
+    for (const queue of [...this.#queues]) queue.end();
+  }
+
+  #guard(callback: () => unknown): void {
+    try {
+      const result = callback();
+      // An async callback that rejects is the same fault as one that throws.
+      if (result instanceof Promise) result.catch((error: unknown) => this.callbackThrew(error));
+    } catch (error) {
+      this.callbackThrew(error);
+    }
+  }
+}

@@ -1,0 +1,396 @@
+// PeerSession: the relationship with one peer. Links come and go below it; messages pass once and in order all the same.
+
+import { ByteWriter, equalBytes } from "../bytes.js";
+import { NetworkError, toNetworkError } from "../errors.js";
+import type { ConnectionStatus, PeerId } from "../events.js";
+import type { LinkKind } from "../path/link.js";
+import type { Clock, Millis, Random, Timer } from "../runtime.js";
+import { LinkSet } from "./link-set.js";
+import {
+  type GoodbyeReason,
+  type Hello,
+  INSTANCE_BYTES,
+  LANE_BULK,
+  LANE_CONTROL,
+  LANE_INTERACTIVE,
+  LANES,
+  type Lane,
+  type RecordVisitor,
+  readRecord,
+  writeGoodbye,
+  writeHello,
+} from "./record.js";
+import { type SessionChannel, SessionLink } from "./session-link.js";
+import { Traffic, type TrafficLimits } from "./traffic.js";
+
+/** What a session is told once and for all. */
+export interface SessionContext extends TrafficLimits {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly ownId: PeerId;
+  readonly ownName: string;
+  readonly resumeWindowMs: Millis;
+  /** One buffer for all sessions of a manager: a record is filled, sealed and gone within one call. */
+  readonly recordBuffer: Uint8Array;
+}
+
+/** What a session tells its owner. */
+export interface SessionHandlers {
+  status(status: ConnectionStatus, error: NetworkError | null): void;
+  path(path: LinkKind, previous: LinkKind | null): void;
+  /** One application message, encoded. A promise holds its bytes in the receive window until it settles. */
+  message(bytes: Uint8Array): void | PromiseLike<void>;
+  /** One message between the two sessions. */
+  control(bytes: Uint8Array): void;
+  delivered(messageId: string): void;
+  /** This message may not have arrived, and nobody tries any longer. */
+  failed(messageId: string, error: NetworkError): void;
+  /** Bytes were acknowledged: there may be room in the queue again. */
+  acknowledged(): void;
+  /** The other side has lost the conversation and begins anew. */
+  restarted(): void;
+}
+
+/** What the opener of a channel passes on to the session that owns it. */
+export interface ChannelOwner {
+  record(bytes: Uint8Array): void;
+  drain(): void;
+  closed(error: NetworkError | null): void;
+}
+
+/** An acknowledgement waits this long for something to travel with. */
+const ACK_DELAY_MS: Millis = 10;
+/** Unless this much has arrived. */
+const ACK_AFTER_BYTES = 128 * 1024;
+/** From the proven channel to the first hello of the other side. */
+const HELLO_TIMEOUT_MS: Millis = 10_000;
+const UNKNOWN_INSTANCE = new Uint8Array(INSTANCE_BYTES);
+
+//  connecting ──hello──▶ connected ──last link gone──▶ reconnecting ──resume window──▶ disconnected
+//      └──────────────────────┴───── goodbye, close ────────┴──────────────────────────────▲
+type SessionState =
+  | { readonly kind: "connecting" }
+  | { readonly kind: "connected" }
+  | { readonly kind: "reconnecting"; readonly deadline: Timer }
+  | { readonly kind: "disconnected" };
+
+export class PeerSession {
+  readonly peerId: PeerId;
+  readonly #context: SessionContext;
+  readonly #handlers: SessionHandlers;
+  readonly #links: LinkSet;
+  #state: SessionState = { kind: "connecting" };
+  #instance: Uint8Array;
+  #remoteInstance: Uint8Array = UNKNOWN_INSTANCE;
+  #remoteName = "";
+  #traffic: Traffic;
+  #lastPath: LinkKind | null = null;
+  #linkCount = 0;
+  #flushScheduled = false;
+  #ackTimer: Timer | null = null;
+  messagesIn = 0;
+  messagesOut = 0;
+  bytesIn = 0;
+  bytesOut = 0;
+
+  constructor(peerId: PeerId, context: SessionContext, handlers: SessionHandlers) {
+    this.peerId = peerId;
+    this.#context = context;
+    this.#handlers = handlers;
+    this.#instance = context.random.bytes(INSTANCE_BYTES);
+    this.#traffic = this.#freshTraffic();
+    this.#links = new LinkSet(context.ownId < peerId, {
+      activated: (link) => this.#activated(link),
+      linkless: (error) => this.#linkless(error),
+    });
+  }
+
+  get status(): ConnectionStatus {
+    return this.#state.kind;
+  }
+
+  get remoteName(): string {
+    return this.#remoteName;
+  }
+
+  get path(): LinkKind | null {
+    return this.#links.active?.channel.link.kind ?? null;
+  }
+
+  /** Rank of the path in use; `Infinity` without one. */
+  get pathRank(): number {
+    return this.#links.active?.rank ?? Number.POSITIVE_INFINITY;
+  }
+
+  get remoteAddress(): string | null {
+    return this.#links.active?.channel.link.remoteAddress ?? null;
+  }
+
+  get rttMs(): Millis | null {
+    return this.#links.active?.rttMs ?? null;
+  }
+
+  /** Application bytes queued or unacknowledged. */
+  get queuedBytes(): number {
+    return this.#traffic.queuedBytes;
+  }
+
+  /** Queues an encoded message. @throws NetworkError `ERR_CLOSED` when the session is over */
+  sendMessage(bytes: Uint8Array, messageId: string, lane: Lane): void {
+    if (this.#state.kind === "disconnected") throw new NetworkError("ERR_CLOSED", undefined, { peerId: this.peerId });
+    this.#traffic.push(lane, bytes, messageId);
+    this.messagesOut++;
+    this.bytesOut += bytes.length;
+    this.#scheduleFlush();
+  }
+
+  /** Queues a message to the other session. */
+  sendControl(bytes: Uint8Array): void {
+    if (this.#state.kind === "disconnected") return;
+    this.#traffic.push(LANE_CONTROL, bytes, null);
+    this.#scheduleFlush();
+  }
+
+  /** Calls back when everything that is queued in this lane by now has arrived, or never will. Returns how to stop waiting. */
+  whenDelivered(lane: Lane, done: (error: NetworkError | null) => void): () => void {
+    return this.#traffic.whenDelivered(lane, done);
+  }
+
+  /** Calls back once when all messages that are queued by now have arrived, or never will. */
+  whenFlushed(done: () => void): void {
+    this.whenDelivered(LANE_INTERACTIVE, () => this.whenDelivered(LANE_BULK, done));
+  }
+
+  /** Measures one round trip on the path in use. */
+  ping(done: (rttMs: Millis) => void): void {
+    this.#links.active?.ping(done);
+  }
+
+  /**
+   * Takes a channel over that has proven this session's peer.
+   * @param rank - of its transport; lower is better
+   */
+  adopt(channel: SessionChannel, rank: number): ChannelOwner {
+    const { clock } = this.#context;
+    const link: SessionLink = new SessionLink(channel, rank, this.#linkCount++, clock, (error) => this.#links.drop(link, error));
+    this.#links.add(link);
+    const greeting = clock.after(HELLO_TIMEOUT_MS, () =>
+      this.#links.drop(link, new NetworkError("ERR_HANDSHAKE_TIMEOUT", "no hello")),
+    );
+    const visitor = this.#visitor(link, greeting);
+    if (channel.initiator) this.#greet(link);
+    return {
+      record: (bytes) => this.#record(link, bytes, visitor),
+      drain: () => {
+        link.writable = true;
+        link.answer();
+        if (link === this.#links.active) this.#flush();
+      },
+      closed: (error) => {
+        greeting.cancel();
+        this.#links.drop(link, error);
+      },
+    };
+  }
+
+  /** Ends the session: tells the other side, closes the links, reports what was not acknowledged. */
+  close(reason: GoodbyeReason, error: NetworkError | null): void {
+    for (const link of this.#links.all) link.send((writer) => writeGoodbye(writer, reason));
+    this.#end(error);
+  }
+
+  // The type of `#state` does not follow a callback of the application that ends the session; a question does.
+  get #isOver(): boolean {
+    return this.#state.kind === "disconnected";
+  }
+
+  #freshTraffic(): Traffic {
+    return new Traffic(this.#context, {
+      message: (bytes) => {
+        this.messagesIn++;
+        this.bytesIn += bytes.length;
+        return this.#handlers.message(bytes);
+      },
+      control: (bytes) => this.#handlers.control(bytes),
+      delivered: (messageId) => this.#handlers.delivered(messageId),
+      acknowledged: () => this.#handlers.acknowledged(),
+      windowGrew: () => this.#scheduleAck(),
+    });
+  }
+
+  // ---- greeting and resuming -------------------------------------------------------------------------------------------
+
+  #greet(link: SessionLink): void {
+    const hello: Hello = {
+      instance: this.#instance,
+      known: this.#remoteInstance,
+      ...this.#traffic.announce(),
+      name: this.#context.ownName,
+    };
+    link.send((writer) => writeHello(writer, hello));
+  }
+
+  #hello(link: SessionLink, hello: Hello): void {
+    if (link.stage !== "greeting") throw new NetworkError("ERR_FRAME_MALFORMED", "a second hello");
+    const knowsUs = equalBytes(hello.known, this.#instance);
+    const knowsNobody = equalBytes(hello.known, UNKNOWN_INSTANCE);
+    const first = equalBytes(this.#remoteInstance, UNKNOWN_INSTANCE);
+    // The same two instances on both sides are one conversation. A side that has not heard of us yet is as good: its
+    // instance was drawn for this conversation, so it can have no other. And where we have sent nothing, nothing is lost.
+    const continues = first || (equalBytes(hello.instance, this.#remoteInstance) && (knowsUs || knowsNobody));
+    if (!continues) this.#startOver(link);
+    if (this.#isOver) return;
+    this.#remoteInstance = hello.instance;
+    this.#remoteName = hello.name;
+    for (const lane of LANES) this.#traffic.acknowledge(lane, knowsUs ? (hello.received[lane] as number) : 0, hello.window);
+    if (!link.channel.initiator) this.#greet(link);
+    if (this.#isOver) return;
+    link.stage = "open";
+    this.#links.opened(link);
+  }
+
+  // The other side has lost the conversation, or never had this one: it begins anew, and what was under way is reported.
+  #startOver(link: SessionLink): void {
+    const lost = this.#traffic;
+    const hadPath = this.#links.active !== null;
+    this.#links.clear(link);
+    // An initiator has told its instance already; the pair is new all the same, as the other side's instance is.
+    if (!link.channel.initiator) this.#instance = this.#context.random.bytes(INSTANCE_BYTES);
+    this.#traffic = this.#freshTraffic();
+    this.#handlers.restarted();
+    if (hadPath) this.#linkless(null);
+    this.#abandon(lost, new NetworkError("ERR_SESSION_LOST", undefined, { peerId: this.peerId }));
+  }
+
+  #activated(link: SessionLink): void {
+    this.#traffic.rewind();
+    if (this.#state.kind === "reconnecting") this.#state.deadline.cancel();
+    const wasConnected = this.#state.kind === "connected";
+    this.#state = { kind: "connected" };
+    const path = link.channel.link.kind;
+    const previous = this.#lastPath;
+    this.#lastPath = path;
+    if (!wasConnected) this.#handlers.status("connected", null);
+    if (path !== previous) this.#handlers.path(path, previous);
+    this.#scheduleFlush();
+  }
+
+  // ---- ending ----------------------------------------------------------------------------------------------------------
+
+  #linkless(error: NetworkError | null): void {
+    if (this.#state.kind === "connecting") {
+      this.#end(error ?? new NetworkError("ERR_CLOSED_ABORTED", undefined, { peerId: this.peerId }));
+    } else if (this.#state.kind === "connected") {
+      const deadline = this.#context.clock.after(this.#context.resumeWindowMs, () => {
+        this.#end(new NetworkError("ERR_CLOSED_TIMEOUT", "no link within the resume window", { peerId: this.peerId }));
+      });
+      this.#state = { kind: "reconnecting", deadline };
+      this.#lastPath = null;
+      this.#handlers.status("reconnecting", error);
+    }
+  }
+
+  #end(error: NetworkError | null): void {
+    if (this.#state.kind === "disconnected") return;
+    if (this.#state.kind === "reconnecting") this.#state.deadline.cancel();
+    this.#state = { kind: "disconnected" };
+    this.#ackTimer?.cancel();
+    this.#ackTimer = null;
+    this.#links.clear();
+    this.#abandon(this.#traffic, error ?? new NetworkError("ERR_CLOSED", undefined, { peerId: this.peerId }));
+    this.#handlers.status("disconnected", error);
+  }
+
+  #abandon(traffic: Traffic, error: NetworkError): void {
+    for (const id of traffic.abandon(error)) this.#handlers.failed(id, error);
+  }
+
+  // ---- records ---------------------------------------------------------------------------------------------------------
+
+  #record(link: SessionLink, bytes: Uint8Array, visitor: RecordVisitor): void {
+    link.heard();
+    try {
+      readRecord(bytes, visitor);
+    } catch (error) {
+      // The peer has proven its key, so this is no stranger's noise: it breaks the protocol, and a new link would not mend it.
+      this.close("protocol", toNetworkError(error, "ERR_FRAME_MALFORMED", { peerId: this.peerId }));
+      return;
+    }
+    link.answer();
+    if (this.#traffic.unackedBytes >= ACK_AFTER_BYTES) this.#scheduleFlush();
+    else if (this.#traffic.ackDue) this.#scheduleAck();
+  }
+
+  #visitor(link: SessionLink, greeting: Timer): RecordVisitor {
+    const greeted = (): void => {
+      if (link.stage === "greeting") throw new NetworkError("ERR_FRAME_MALFORMED", "data before hello");
+    };
+    return {
+      hello: (hello) => {
+        greeting.cancel();
+        if (!this.#isOver) this.#hello(link, hello);
+      },
+      data: (lane, offset, bytes) => {
+        greeted();
+        if (!this.#isOver) this.#traffic.accept(lane, offset, bytes);
+      },
+      ack: (lane, offset, window) => {
+        greeted();
+        this.#traffic.acknowledge(lane, offset, window);
+        this.#scheduleFlush();
+      },
+      ping: (token) => link.pinged(token),
+      pong: (token) => link.pong(token),
+      retire: () => {
+        greeted();
+        this.#links.remoteRetired(link);
+      },
+      goodbye: (reason) => this.#end(goodbyeError(reason, this.peerId)),
+    };
+  }
+
+  #scheduleAck(): void {
+    if (this.#ackTimer || this.#state.kind === "disconnected") return;
+    this.#ackTimer = this.#context.clock.after(ACK_DELAY_MS, () => {
+      this.#ackTimer = null;
+      this.#flush();
+    });
+  }
+
+  #scheduleFlush(): void {
+    if (this.#flushScheduled || this.#state.kind === "disconnected") return;
+    this.#flushScheduled = true;
+    this.#context.clock.defer(() => {
+      this.#flushScheduled = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    const link = this.#links.active;
+    if (!link) return;
+    const size = Math.min(link.channel.maxRecordBytes, this.#context.recordBuffer.length);
+    while (link.writable && link.channel.isOpen) {
+      const writer = new ByteWriter(this.#context.recordBuffer.subarray(0, size));
+      this.#traffic.fill(writer, link.channel.link.inFlightBytes);
+      if (writer.length === 0) break;
+      if (!link.channel.send(writer.done())) link.writable = false;
+    }
+    if (this.#traffic.ackDue) return;
+    this.#ackTimer?.cancel();
+    this.#ackTimer = null;
+  }
+}
+
+function goodbyeError(reason: GoodbyeReason, peerId: PeerId): NetworkError {
+  switch (reason) {
+    case "limit":
+      return new NetworkError("ERR_LIMIT_CONNECTIONS", "at the other side", { peerId });
+    case "refused":
+      return new NetworkError("ERR_CLOSED_BY_PEER", "it refused us", { peerId });
+    case "protocol":
+      return new NetworkError("ERR_CLOSED_BY_PEER", "it found what we sent malformed", { peerId });
+    default:
+      return new NetworkError("ERR_CLOSED_BY_PEER", undefined, { peerId });
+  }
+}

@@ -1,0 +1,120 @@
+// The receiving half of a lane: drops what came twice, refuses gaps, and cuts the stream into messages.
+
+import { NetworkError } from "../errors.js";
+import { LENGTH_PREFIX_BYTES } from "./send-lane.js";
+
+/** First size of the buffer of a message in pieces. */
+const SMALLEST_BUFFER_BYTES = 1024;
+
+export class ReceiveLane {
+  readonly #maxMessageBytes: number;
+  readonly #message: (bytes: Uint8Array) => void;
+  #received = 0;
+  /** Highest offset that we allowed the other side to send to. */
+  #limit: number;
+  readonly #prefix = new Uint8Array(LENGTH_PREFIX_BYTES);
+  #prefixBytes = 0;
+  /** Length of the message that is arriving; -1 while its length is not known. */
+  #length = -1;
+  /** What has arrived of a message that does not lie in one record; `null` between such messages. */
+  #partial: Uint8Array | null = null;
+  #partialBytes = 0;
+
+  /**
+   * @param maxMessageBytes - a longer message is refused when it is announced, before anything is kept
+   * @param message - called with each whole message; the bytes belong to the callee
+   */
+  constructor(maxMessageBytes: number, window: number, message: (bytes: Uint8Array) => void) {
+    this.#maxMessageBytes = maxMessageBytes;
+    this.#limit = window;
+    this.#message = message;
+  }
+
+  /** Offset of the first byte that has not arrived. */
+  get received(): number {
+    return this.#received;
+  }
+
+  /** Bytes of the message that is arriving. */
+  get partialBytes(): number {
+    return this.#partialBytes;
+  }
+
+  /** Remembers what the other side may send; it never shrinks, as an announcement cannot be taken back. */
+  allow(limit: number): void {
+    if (limit > this.#limit) this.#limit = limit;
+  }
+
+  /**
+   * Takes bytes of the stream.
+   * @param bytes - a view that may be kept
+   * @returns whether anything was new
+   * @throws NetworkError `ERR_FRAME_SEQUENCE` for a gap or for more than was allowed, `ERR_MESSAGE_TOO_LARGE`
+   */
+  accept(offset: number, bytes: Uint8Array): boolean {
+    if (offset > this.#received) throw new NetworkError("ERR_FRAME_SEQUENCE", "a gap");
+    const end = offset + bytes.length;
+    if (end > this.#limit) throw new NetworkError("ERR_FRAME_SEQUENCE", "more than the window allows");
+    if (end <= this.#received) return false;
+    const fresh = bytes.subarray(this.#received - offset);
+    // Counted before it is handed on: a handler that throws must not make us hand it on again.
+    this.#received = end;
+    this.#cut(fresh);
+    return true;
+  }
+
+  #cut(bytes: Uint8Array): void {
+    let at = 0;
+    while (at < bytes.length || this.#length === 0) {
+      if (this.#length < 0) {
+        while (this.#prefixBytes < LENGTH_PREFIX_BYTES && at < bytes.length)
+          this.#prefix[this.#prefixBytes++] = bytes[at++] as number;
+        if (this.#prefixBytes < LENGTH_PREFIX_BYTES) return;
+        this.#announce();
+        continue;
+      }
+      const missing = this.#length - this.#partialBytes;
+      const chunk = bytes.subarray(at, at + missing);
+      at += chunk.length;
+      if (chunk.length < missing) {
+        this.#keep(chunk);
+        return;
+      }
+      this.#complete(chunk);
+    }
+  }
+
+  #announce(): void {
+    const [a, b, c, d] = this.#prefix as unknown as [number, number, number, number];
+    const length = ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
+    if (length > this.#maxMessageBytes) throw new NetworkError("ERR_MESSAGE_TOO_LARGE", `${length} bytes announced`);
+    this.#length = length;
+    this.#prefixBytes = 0;
+  }
+
+  // The buffer doubles as bytes arrive: an announced length alone takes no memory, and tiny pieces cost no more than large ones.
+  #keep(chunk: Uint8Array): void {
+    const needed = this.#partialBytes + chunk.length;
+    let buffer = this.#partial;
+    if (!buffer || buffer.length < needed) {
+      const grown = new Uint8Array(Math.min(this.#length, Math.max(needed, 2 * (buffer?.length ?? 0), SMALLEST_BUFFER_BYTES)));
+      if (buffer) grown.set(buffer.subarray(0, this.#partialBytes));
+      buffer = grown;
+      this.#partial = grown;
+    }
+    buffer.set(chunk, this.#partialBytes);
+    this.#partialBytes = needed;
+  }
+
+  #complete(last: Uint8Array): void {
+    let message = last;
+    if (this.#partial) {
+      this.#keep(last);
+      message = this.#partial.subarray(0, this.#length);
+    }
+    this.#partial = null;
+    this.#partialBytes = 0;
+    this.#length = -1;
+    this.#message(message);
+  }
+}

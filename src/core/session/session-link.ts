@@ -1,0 +1,169 @@
+// One proven channel as a session uses it: which stage it is in, whether it still answers, and how long a round trip takes.
+
+import { ByteWriter } from "../bytes.js";
+import type { SecureChannel } from "../channel/secure-channel.js";
+import { NetworkError } from "../errors.js";
+import type { Clock, Millis, Timer } from "../runtime.js";
+import { type KeepAlivePolicy, keepAliveAction, keepAlivePolicy, smoothRtt } from "./keep-alive.js";
+import { writePing, writePong, writeRetire } from "./record.js";
+
+/** What a session needs of a channel. */
+export type SessionChannel = Pick<SecureChannel, "link" | "initiator" | "maxRecordBytes" | "isOpen" | "send" | "close">;
+
+//  greeting ──both hellos──▶ open ──a better link took over──▶ retiring ──both retired──▶ closed
+export type LinkStage = "greeting" | "open" | "retiring";
+
+export class SessionLink {
+  readonly channel: SessionChannel;
+  /** Lower is better. */
+  readonly rank: number;
+  /** Counts links of this session, so that of two equal ones the newer wins. */
+  readonly order: number;
+  /** When the channel was proven, in monotonic ms. */
+  readonly since: Millis;
+  stage: LinkStage = "greeting";
+  /** Whether the other side has said that it sends nothing more here. */
+  remoteRetired = false;
+  /** Whether the link takes more records now. */
+  writable = true;
+  readonly #clock: Clock;
+  readonly #policy: KeepAlivePolicy;
+  readonly #dead: (error: NetworkError) => void;
+  #timer: Timer | null = null;
+  #lastHeard: Millis;
+  #pingedAt: Millis | null = null;
+  #token = 0;
+  /** Pings without an answer, oldest first, and who waits for each. */
+  readonly #waiting = new Map<number, { readonly sentAt: Millis; readonly done: ((rttMs: Millis) => void)[] }>();
+  /** The last ping of the other side that has no answer yet. */
+  #unanswered: number | null = null;
+  #rttMs: Millis | null = null;
+
+  /** @param dead - called when the link no longer answers */
+  constructor(channel: SessionChannel, rank: number, order: number, clock: Clock, dead: (error: NetworkError) => void) {
+    this.channel = channel;
+    this.rank = rank;
+    this.order = order;
+    this.#clock = clock;
+    this.#policy = keepAlivePolicy(channel.link.kind);
+    this.since = clock.now();
+    this.#lastHeard = this.since;
+    this.#dead = dead;
+    this.#timer = clock.after(this.#policy.idleMs, () => this.#tick());
+  }
+
+  get rttMs(): Millis | null {
+    return this.#rttMs;
+  }
+
+  /** Asks for an answer within `answerMs`; without one the link is dead. @param alive - called when the answer came */
+  probe(answerMs: Millis, alive: () => void): void {
+    const deadline = this.#clock.after(answerMs, () => this.#dead(new NetworkError("ERR_CLOSED_TIMEOUT")));
+    this.ping(() => {
+      deadline.cancel();
+      alive();
+    });
+  }
+
+  /** Something authentic arrived. */
+  heard(): void {
+    this.#lastHeard = this.#clock.now();
+    this.#pingedAt = null;
+  }
+
+  /** Asks the other side to answer at once. @param done - called with the round-trip time in ms; never when the link dies first */
+  ping(done?: (rttMs: Millis) => void): void {
+    const now = this.#clock.now();
+    // The first one counts: somebody who asks again and again must not put off the verdict on a dead link.
+    this.#pingedAt ??= now;
+    if (this.#waiting.size >= MAX_PINGS) {
+      const last = [...this.#waiting.values()].at(-1);
+      if (done) last?.done.push(done);
+      return;
+    }
+    const token = this.#token;
+    this.#token = (token + 1) >>> 0;
+    this.#waiting.set(token, { sentAt: now, done: done ? [done] : [] });
+    this.send((writer) => writePing(writer, token));
+  }
+
+  /** An answer to the ping with this token, and to those before it. */
+  pong(token: number): void {
+    if (!this.#waiting.has(token)) return;
+    for (const [sent, ping] of [...this.#waiting]) {
+      this.#waiting.delete(sent);
+      const rttMs = this.#clock.now() - ping.sentAt;
+      if (sent === token) this.#rttMs = smoothRtt(this.#rttMs, rttMs);
+      for (const done of ping.done) done(rttMs);
+      if (sent === token) return;
+    }
+  }
+
+  /** The other side asks; {@link answer} says when. */
+  pinged(token: number): void {
+    this.#unanswered = token;
+  }
+
+  /** Answers the last ping, unless the link is full: a flood of pings brings no more than one answer per record. */
+  answer(): void {
+    const token = this.#unanswered;
+    if (token === null || !this.writable) return;
+    this.#unanswered = null;
+    this.send((writer) => writePong(writer, token));
+  }
+
+  /** Says that nothing more will be sent here. */
+  retire(): void {
+    if (this.stage === "retiring") return;
+    this.stage = "retiring";
+    this.send(writeRetire);
+  }
+
+  /** Sends a small record of its own. */
+  send(write: (writer: ByteWriter) => void): void {
+    if (!this.channel.isOpen) return;
+    const writer = new ByteWriter(SMALL_RECORD_BYTES);
+    write(writer);
+    if (!this.channel.send(writer.done())) this.writable = false;
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+    this.#waiting.clear();
+  }
+
+  #tick(): void {
+    const action = keepAliveAction(this.#policy, this.#clock.now(), this.#lastHeard, this.#pingedAt);
+    if (action.kind === "dead") {
+      this.#dead(new NetworkError("ERR_CLOSED_TIMEOUT"));
+      return;
+    }
+    if (action.kind === "ping") this.ping();
+    const wait = action.kind === "wait" ? action.ms : this.#policy.answerMs;
+    this.#timer = this.#clock.after(Math.max(1, wait), () => this.#tick());
+  }
+}
+
+/** Most pings without an answer; more would only say the same. */
+const MAX_PINGS = 8;
+
+/** Enough for a hello, the largest record that is sent on its own. */
+const SMALL_RECORD_BYTES = 192;
+
+/** Links of one rank that open within this time were dialled by both sides at once; later, the newer one replaces a dead one. */
+const SIMULTANEOUS_MS = 3_000;
+
+/**
+ * Which of two links a session sends on; both sides come to the same answer.
+ * @param dialledBySmaller - whether the peer with the smaller PeerId dialled the link
+ * @returns negative when `a` is the better one
+ */
+export function compareLinks(a: SessionLink, b: SessionLink, dialledBySmaller: (link: SessionLink) => boolean): number {
+  if (a.rank !== b.rank) return a.rank - b.rank;
+  if (Math.abs(a.since - b.since) < SIMULTANEOUS_MS) {
+    const preferred = Number(dialledBySmaller(b)) - Number(dialledBySmaller(a));
+    if (preferred !== 0) return preferred;
+  }
+  return b.order - a.order;
+}

@@ -1,0 +1,214 @@
+// What passes between two sessions, whatever carries it: the lanes of both directions, acknowledgements and windows.
+
+import type { ByteWriter } from "../bytes.js";
+import type { NetworkError } from "../errors.js";
+import { ReceiveLane } from "./receive-lane.js";
+import {
+  ACK_BYTES,
+  DATA_HEADER_BYTES,
+  LANE_BULK,
+  LANE_CONTROL,
+  LANE_INTERACTIVE,
+  LANES,
+  type Lane,
+  MAX_DATA_BYTES,
+  writeAck,
+  writeData,
+} from "./record.js";
+import { SendLane } from "./send-lane.js";
+
+export interface TrafficLimits {
+  /** Bytes that the other side may send, per lane, ahead of what was handed on. */
+  readonly receiveBufferBytes: number;
+  /** Largest application message, encoded. */
+  readonly maxMessageBytes: number;
+}
+
+export interface TrafficHandlers {
+  /** One application message, encoded. A promise holds its bytes in the receive window until it settles, either way. */
+  message(bytes: Uint8Array): void | PromiseLike<void>;
+  /** One message between the two sessions. */
+  control(bytes: Uint8Array): void;
+  delivered(messageId: string): void;
+  /** Application bytes were acknowledged: there may be room in the queue again. */
+  acknowledged(): void;
+  /** The window has grown without anything having arrived: tell the other side soon. */
+  windowGrew(): void;
+}
+
+/** Largest message between sessions: an SDP with many candidates fits. */
+const MAX_CONTROL_BYTES = 64 * 1024;
+
+/** Share of a record that bulk data keeps when the interactive lane could fill all of it: one in so many. */
+const BULK_SHARE = 4;
+
+/** What a message that waits for the application counts in the window beside its bytes: many empty ones take memory, too. */
+const HELD_OVERHEAD_BYTES = 128;
+
+interface Waiter {
+  readonly lane: Lane;
+  readonly end: number;
+  readonly done: (error: NetworkError | null) => void;
+}
+
+export class Traffic {
+  readonly #limits: TrafficLimits;
+  readonly #handlers: TrafficHandlers;
+  readonly #send = [new SendLane(), new SendLane(), new SendLane()] as const;
+  readonly #receive: readonly [ReceiveLane, ReceiveLane, ReceiveLane];
+  readonly #ackDue: [boolean, boolean, boolean] = [false, false, false];
+  #unackedBytes = 0;
+  #heldBytes = 0;
+  #waiters: Waiter[] = [];
+  /** Why nothing passes any more; `null` as long as something does. */
+  #over: NetworkError | null = null;
+
+  constructor(limits: TrafficLimits, handlers: TrafficHandlers) {
+    this.#limits = limits;
+    this.#handlers = handlers;
+    const window = limits.receiveBufferBytes;
+    const message = (bytes: Uint8Array): void => this.#message(bytes);
+    this.#receive = [
+      new ReceiveLane(MAX_CONTROL_BYTES, window, (bytes) => handlers.control(bytes)),
+      new ReceiveLane(limits.maxMessageBytes, window, message),
+      new ReceiveLane(limits.maxMessageBytes, window, message),
+    ];
+  }
+
+  // ---- outwards --------------------------------------------------------------------------------------------------------
+
+  /** Application bytes queued or unacknowledged. */
+  get queuedBytes(): number {
+    return this.#send[LANE_INTERACTIVE].pendingBytes + this.#send[LANE_BULK].pendingBytes;
+  }
+
+  push(lane: Lane, bytes: Uint8Array, messageId: string | null): void {
+    this.#send[lane].push(bytes, messageId);
+  }
+
+  /** A new link carries on from what the other side is known to have. */
+  rewind(): void {
+    for (const lane of this.#send) lane.rewind();
+  }
+
+  /** Calls back when everything that is queued in this lane by now has arrived, or never will. Returns how to stop waiting. */
+  whenDelivered(lane: Lane, done: (error: NetworkError | null) => void): () => void {
+    const waiter: Waiter = { lane, end: this.#send[lane].end, done };
+    if (this.#send[lane].pendingBytes === 0) done(null);
+    else if (this.#over) done(this.#over);
+    else this.#waiters.push(waiter);
+    return () => {
+      this.#waiters = this.#waiters.filter((other) => other !== waiter);
+    };
+  }
+
+  /** @throws NetworkError `ERR_FRAME_SEQUENCE` when it acknowledges what was never sent */
+  acknowledge(lane: Lane, offset: number, window: number): void {
+    // What was reported as failed is not reported as delivered after that.
+    if (this.#over) return;
+    const send = this.#send[lane];
+    const before = send.acked;
+    send.acknowledge(offset, window, (id) => this.#handlers.delivered(id));
+    if (send.acked === before) return;
+    const done = this.#waiters.filter((waiter) => waiter.lane === lane && waiter.end <= offset);
+    if (done.length > 0) {
+      this.#waiters = this.#waiters.filter((waiter) => !done.includes(waiter));
+      for (const waiter of done) waiter.done(null);
+    }
+    if (lane !== LANE_CONTROL) this.#handlers.acknowledged();
+  }
+
+  /** Nothing more will arrive: who waits is told. @returns the ids of the messages whose fate is open, in order of sending per lane */
+  abandon(error: NetworkError): string[] {
+    this.#over = error;
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const waiter of waiters) waiter.done(error);
+    return [...this.#send[LANE_INTERACTIVE].pendingIds(), ...this.#send[LANE_BULK].pendingIds()];
+  }
+
+  /**
+   * Fills a record with what is due: acknowledgements, then the lanes in their order.
+   * @param inFlightLimit - bytes that may be unacknowledged on the link
+   */
+  fill(writer: ByteWriter, inFlightLimit: number): void {
+    const size = writer.room;
+    this.#fillAcks(writer);
+    this.#fillLane(writer, LANE_CONTROL, 0, inFlightLimit);
+    const bulkWaits = this.#send[LANE_BULK].sendableBytes > 0;
+    this.#fillLane(writer, LANE_INTERACTIVE, bulkWaits ? Math.floor(size / BULK_SHARE) : 0, inFlightLimit);
+    // One record's worth stays free on the link, so that the others need not wait for bulk data to be acknowledged.
+    this.#fillLane(writer, LANE_BULK, 0, inFlightLimit - Math.min(size, inFlightLimit / BULK_SHARE));
+  }
+
+  #fillAcks(writer: ByteWriter): void {
+    const window = this.window;
+    for (const lane of LANES) {
+      if (!this.#ackDue[lane] || writer.room < ACK_BYTES) continue;
+      const receive = this.#receive[lane];
+      writeAck(writer, lane, receive.received, window);
+      receive.allow(receive.received + window);
+      this.#ackDue[lane] = false;
+    }
+    this.#unackedBytes = 0;
+  }
+
+  #fillLane(writer: ByteWriter, lane: Lane, reserve: number, inFlightLimit: number): void {
+    const send = this.#send[lane];
+    const inFlight = this.#send[0].inFlightBytes + this.#send[1].inFlightBytes + this.#send[2].inFlightBytes;
+    const room = Math.min(writer.room - reserve - DATA_HEADER_BYTES, inFlightLimit - inFlight, MAX_DATA_BYTES);
+    const length = Math.min(send.sendableBytes, room);
+    if (length <= 0) return;
+    send.fill(writeData(writer, lane, send.cursor, length));
+  }
+
+  // ---- inwards ---------------------------------------------------------------------------------------------------------
+
+  /**
+   * What a hello says. `received`: per lane the offset of the first byte that has not arrived. `window`: what the other side may
+   * send beyond that; it counts as promised from here on.
+   */
+  announce(): { readonly received: readonly [number, number, number]; readonly window: number } {
+    const { window } = this;
+    for (const lane of this.#receive) lane.allow(lane.received + window);
+    const [control, interactive, bulk] = this.#receive;
+    return { received: [control.received, interactive.received, bulk.received], window };
+  }
+
+  /** What the other side may send beyond what has arrived: room for what the application has not taken is kept back. */
+  get window(): number {
+    return Math.max(0, this.#limits.receiveBufferBytes - this.#heldBytes);
+  }
+
+  /** Bytes that have arrived since the last acknowledgement. */
+  get unackedBytes(): number {
+    return this.#unackedBytes;
+  }
+
+  get ackDue(): boolean {
+    return this.#ackDue[0] || this.#ackDue[1] || this.#ackDue[2];
+  }
+
+  /** @throws NetworkError `ERR_FRAME_SEQUENCE`, `ERR_MESSAGE_TOO_LARGE`, `ERR_MESSAGE_MALFORMED` */
+  accept(lane: Lane, offset: number, bytes: Uint8Array): void {
+    this.#ackDue[lane] = true;
+    this.#unackedBytes += bytes.length;
+    this.#receive[lane].accept(offset, bytes);
+  }
+
+  #message(bytes: Uint8Array): void {
+    // A handler of an earlier message in the same record may have ended the session.
+    if (this.#over) return;
+    const held = this.#handlers.message(bytes);
+    if (!held) return;
+    const cost = bytes.length + HELD_OVERHEAD_BYTES;
+    this.#heldBytes += cost;
+    const release = (): void => {
+      this.#heldBytes -= cost;
+      this.#ackDue[LANE_INTERACTIVE] = true;
+      this.#ackDue[LANE_BULK] = true;
+      this.#handlers.windowGrew();
+    };
+    held.then(release, release);
+  }
+}

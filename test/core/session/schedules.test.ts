@@ -1,0 +1,67 @@
+// Invariant 1 over random schedules: nothing is lost, doubled or reordered, whatever happens to links.
+// SCHEDULES=10000 runs more of them, SEED=… repeats a failure that was printed with its seed.
+
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import {
+  faultsOf,
+  faultsWithRestarts,
+  runSchedule,
+  type Step,
+  schedules,
+  schedulesWithRestarts,
+  settle,
+} from "../../sim/schedule.js";
+import { SessionPair } from "../../sim/session-pair.js";
+
+const RUNS = Number(process.env.SCHEDULES ?? 300);
+const SEED = process.env.SEED === undefined ? undefined : Number(process.env.SEED);
+
+function outcome(steps: readonly Step[]): string[] {
+  // A small window, so that it matters.
+  const pair = new SessionPair({ resumeWindowMs: 3_600_000, receiveBufferBytes: 64 * 1024 });
+  const wires = runSchedule(pair, pair.connect(), steps);
+  const last = settle(pair, wires);
+  const open = [...wires, last].filter((wire) => !wire.ended).length;
+  return [
+    ...(open === 1 ? [] : [`${open} links stay open`]),
+    ...faultsOf(pair.alice, pair.bob),
+    ...faultsOf(pair.bob, pair.alice),
+    ...[pair.alice, pair.bob].flatMap((peer) => statusFaults(peer.name, peer.statuses)),
+  ];
+}
+
+function statusFaults(name: string, statuses: readonly string[]): string[] {
+  const faults: string[] = [];
+  if (statuses.at(-1) !== "connected") faults.push(`${name} ended ${statuses.at(-1)}`);
+  statuses.forEach((status, i) => {
+    if (status === statuses[i - 1]) faults.push(`${name} told ${status} twice`);
+  });
+  return faults;
+}
+
+describe("random schedules of two live processes", () => {
+  test(`deliver each message once, in order, and tell its fate once (${RUNS} schedules)`, { timeout: 600_000 }, () => {
+    fc.assert(
+      fc.property(schedules, (steps) => {
+        expect(outcome(steps)).toEqual([]);
+      }),
+      { numRuns: RUNS, ...(SEED === undefined ? {} : { seed: SEED }) },
+    );
+  });
+});
+
+describe("random schedules in which processes die and come back", () => {
+  test(`deliver nothing twice and tell each fate once (${RUNS} schedules)`, { timeout: 600_000 }, () => {
+    fc.assert(
+      fc.property(schedulesWithRestarts, (steps) => {
+        const pair = new SessionPair({ resumeWindowMs: 20_000, receiveBufferBytes: 64 * 1024 });
+        settle(pair, runSchedule(pair, pair.connect(), steps));
+        const { alice, bob } = pair;
+        const statuses = [alice, bob].flatMap((peer) => statusFaults(peer.name, peer.statuses));
+        expect([...faultsWithRestarts(alice, bob), ...faultsWithRestarts(bob, alice), ...statuses]).toEqual([]);
+      }),
+      { numRuns: RUNS, ...(SEED === undefined ? {} : { seed: SEED }) },
+    );
+  });
+});
