@@ -1,0 +1,47 @@
+// Measures what the package adds to a page: a small program with it, bundled, minified and gzipped.
+
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { ROOT } from "./run.mjs";
+import { slimCbor, slimSimplePeer } from "./slim-browser-build.mjs";
+
+/** What the browser build may weigh, minified and gzipped, in bytes. */
+export const SIZE_BUDGET_BYTES = 75_000;
+
+const PROGRAM = `import { NetworkManager, text } from "linknet"; globalThis.program = [NetworkManager, text];`;
+
+/**
+ * @param {string} browserBuild the file that `linknet` stands for, below the root
+ * @returns {Promise<{ minified: number, gzipped: number, inputs: { path: string, bytes: number }[] }>} bytes; inputs by size
+ */
+async function measure(browserBuild) {
+  const esbuild = await import("esbuild");
+  const result = await esbuild.build({
+    stdin: { contents: PROGRAM, resolveDir: ROOT, sourcefile: "program.js" },
+    bundle: true,
+    minify: true,
+    write: false,
+    metafile: true,
+    format: "esm",
+    platform: "browser",
+    target: "es2022",
+    legalComments: "none",
+    alias: { linknet: join(ROOT, browserBuild) },
+    absWorkingDir: ROOT,
+    // The sources need what the build does to them; what was built imports nothing.
+    plugins: [slimSimplePeer(), slimCbor()],
+    logLevel: "error",
+  });
+  const [file] = result.outputFiles;
+  const [output] = Object.values(result.metafile.outputs);
+  if (!file || !output) throw new Error("esbuild gave no output");
+  const inputs = Object.entries(output.inputs).map(([path, { bytesInOutput }]) => ({ path, bytes: bytesInOutput }));
+  inputs.sort((a, b) => b.bytes - a.bytes);
+  return { minified: file.contents.length, gzipped: gzipSync(file.contents, { level: 9 }).length, inputs };
+}
+
+/** The size of the browser build as it is shipped; `npm run build` comes first. */
+export const measureBuild = () => measure("dist/browser/index.js");
+
+/** The same from the sources, which tells what each file and package adds. */
+export const measureSources = () => measure("src/browser/index.ts");
