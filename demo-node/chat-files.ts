@@ -2,7 +2,7 @@
 
 import type { NetworkManager, PeerId } from "linknet";
 import { fileCancel, newTransferId } from "../demo-web/chat/chat-protocol.js";
-import { FileReceiver } from "../demo-web/chat/file-receiver.js";
+import { FileReceiver, type FileSink } from "../demo-web/chat/file-receiver.js";
 import { FileSender } from "../demo-web/chat/file-sender.js";
 import { cancelText, formatBytes, safeFileName } from "../demo-web/chat/names.js";
 import { diskSink, MAX_DOWNLOAD_BYTES, openSource, typedPath } from "./disk-files.js";
@@ -27,16 +27,19 @@ interface Moving {
 /** Shortest time between two changes of the prompt, in ms. */
 const PROGRESS_EVERY_MS = 200;
 
+/** For a peer that nobody sits at: it shows that files arrive, and fills no disk. */
+const DISCARD: FileSink<null> = { write: () => undefined, finish: () => null, abort: () => undefined };
+
 /** Sends and receives the files of one conversation. */
 export class ChatFiles {
   readonly sender: FileSender;
-  readonly receiver: FileReceiver<string>;
+  readonly receiver: FileReceiver<string | null>;
   readonly #output: ChatFilesOutput;
   readonly #moving = new Map<string, Moving>();
   #shownAtMs = 0;
 
-  /** @param folder - where received files go */
-  constructor(net: NetworkManager, folder: string, output: ChatFilesOutput) {
+  /** @param folder - where received files go; `null`: they are taken and thrown away */
+  constructor(net: NetworkManager, folder: string | null, output: ChatFilesOutput) {
     this.#output = output;
     this.sender = new FileSender(
       net,
@@ -51,8 +54,8 @@ export class ChatFiles {
       },
       () => performance.now(),
     );
-    this.receiver = new FileReceiver<string>(
-      (offer) => diskSink(folder, offer.name),
+    this.receiver = new FileReceiver<string | null>(
+      (offer) => (folder === null ? DISCARD : diskSink(folder, offer.name)),
       {
         started: (peerId, { transferId, name, size }) => {
           const shown = safeFileName(name);
@@ -61,8 +64,8 @@ export class ChatFiles {
         },
         progress: (peerId, transferId, bytes) => this.#progressed(`↓${peerId}${transferId}`, bytes),
         finished: (peerId, transferId, path) => {
-          this.#take(`↓${peerId}${transferId}`);
-          output.event(`Saved as ${path}`);
+          const file = this.#take(`↓${peerId}${transferId}`);
+          output.event(path === null ? `${file?.name ?? "The file"} has arrived, and is not kept.` : `Saved as ${path}`);
         },
         failed: (peerId, transferId, reason) => {
           const file = this.#take(`↓${peerId}${transferId}`);

@@ -16,7 +16,7 @@ Options:
   --relay URL        the relay to meet at (default: LINKNET_RELAY, or ws://127.0.0.1:8787)
   --port PORT        port to listen on (default: any free one)
   --ticket TICKET    also connect to the peer of this ticket
-  --downloads DIR    where received files go (default: ./linknet-downloads)
+  --downloads DIR    where received files go (default: ./linknet-downloads; a greeter keeps none)
   --greet            greet whoever comes, and answer "hello" and "/path?"
   --webrtc           also use WebRTC, where the package @roamhq/wrtc is installed
   --help             print this
@@ -32,7 +32,8 @@ export interface ChatOptions {
   readonly relay: string;
   readonly port: number;
   readonly ticket: string | null;
-  readonly downloads: string;
+  /** `null`: received files are not kept. */
+  readonly downloads: string | null;
   readonly greet: boolean;
   readonly webrtc: boolean;
 }
@@ -64,7 +65,7 @@ export function parseChatOptions(
     relay: values.relay ?? env.LINKNET_RELAY ?? "ws://127.0.0.1:8787",
     port,
     ticket: values.ticket ?? null,
-    downloads: values.downloads,
+    downloads: values.downloads ?? (values.greet ? null : "linknet-downloads"),
     greet: values.greet,
     webrtc: values.webrtc,
   };
@@ -79,7 +80,7 @@ function parse(argv: readonly string[]) {
       relay: { type: "string" },
       port: { type: "string", default: "0" },
       ticket: { type: "string" },
-      downloads: { type: "string", default: "linknet-downloads" },
+      downloads: { type: "string" },
       greet: { type: "boolean", default: false },
       webrtc: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },

@@ -19,7 +19,8 @@ import type { Listener, Transport } from "./path/transport.js";
 import type { Room, RoomContext } from "./room.js";
 import { RoomSet } from "./room-set.js";
 import type { Runtime } from "./runtime.js";
-import type { SessionContext } from "./session/peer-session.js";
+import { EndedInstances } from "./session/ended-instances.js";
+import type { SessionContext } from "./session/session-context.js";
 import type { Target } from "./target.js";
 
 export interface EngineHandlers extends PeerTableHandlers {
@@ -264,6 +265,7 @@ export class Engine {
       receiveBufferBytes: limits.receiveBufferBytes,
       maxMessageBytes: limits.maxMessageBytes,
       recordBuffer: new Uint8Array(RECORD_BUFFER_BYTES),
+      ended: new EndedInstances(clock),
     };
     return {
       session,

@@ -3,21 +3,20 @@
 import { encodeUtf8 } from "./bytes.js";
 import type { ConnectOptions, DeliverOptions, SendOptions } from "./call-options.js";
 import type { Peer } from "./connect/peer-table.js";
-import { deadline } from "./deadline.js";
+import { abortable, deadline } from "./deadline.js";
 import { Engine } from "./engine.js";
 import { NetworkError } from "./errors.js";
 import type { ConnectionStatus, EventHandler, NetworkEvents, PeerId, PeerInfo } from "./events.js";
 import { fingerprint } from "./fingerprint.js";
 import { createIdentity, type Identity, isPeerId } from "./identity.js";
-import { decodeEnvelope, encodeEnvelope } from "./message/envelope.js";
+import { decodeEnvelope } from "./message/envelope.js";
 import type { Message, OutgoingMessage } from "./message/message.js";
-import { newMessageId } from "./message/message-id.js";
 import { Notifier } from "./notifier.js";
 import { checkOptions, type NetworkLimits, type NetworkManagerOptions, resolveLimits } from "./options.js";
+import { Outgoing } from "./outgoing.js";
 import type { Transport } from "./path/transport.js";
 import type { Room } from "./room.js";
 import type { Runtime } from "./runtime.js";
-import { LANE_BULK, LANE_INTERACTIVE, type Lane } from "./session/record.js";
 import { parseTarget } from "./target.js";
 import { encodeTicket, MAX_TICKET_ADDRESSES, MAX_TICKET_RELAYS, MAX_TICKET_URL_BYTES } from "./ticket.js";
 
@@ -35,6 +34,7 @@ export class CoreNetworkManager {
   readonly #identity: Identity;
   readonly #transports: readonly Transport[];
   readonly #notifier = new Notifier();
+  readonly #outgoing: Outgoing;
   #state: ManagerState = { kind: "idle" };
 
   /** @throws NetworkError `ERR_OPTION_INVALID` naming the option */
@@ -43,6 +43,7 @@ export class CoreNetworkManager {
     this.#options = options;
     this.#limits = resolveLimits(options.limits, { maxConnections: runtime.maxConnections });
     this.#runtime = runtime;
+    this.#outgoing = new Outgoing(this.#limits, runtime.clock, this.#notifier);
     this.#identity = createIdentity(options.identity, runtime);
     const without = new Set(options.disableTransports ?? []);
     this.#transports = [...runtime.transports.filter((transport) => !without.has(transport.kind)), ...(options.transports ?? [])];
@@ -125,10 +126,7 @@ export class CoreNetworkManager {
    * @throws NetworkError `ERR_MESSAGE_INVALID`, `ERR_MESSAGE_TOO_LARGE`, `ERR_STATE_NOT_STARTED`
    */
   sendMessage(peerId: PeerId, message: OutgoingMessage, options: SendOptions = {}): boolean {
-    const engine = this.#engine();
-    const peer = engine.peers.get(peerId);
-    const { id, bytes } = this.#encode(message);
-    return peer !== undefined && this.#enqueue(peer, bytes, id, laneOf(options));
+    return this.#outgoing.send(this.#engine().peers.get(peerId), message, options);
   }
 
   /**
@@ -137,7 +135,7 @@ export class CoreNetworkManager {
    * @throws NetworkError as `sendMessage`
    */
   broadcastMessage(message: OutgoingMessage, options: SendOptions = {}): number {
-    return this.#sendToAll(this.#engine().peers.all, message, options);
+    return this.#outgoing.sendToAll(this.#engine().peers.all, message, options);
   }
 
   /** The peers that have a session, connected or reconnecting. Empty before `start`. */
@@ -174,24 +172,7 @@ export class CoreNetworkManager {
    * @throws NetworkError `ERR_PEER_UNKNOWN`, `ERR_LIMIT_QUEUE`, `ERR_SESSION_LOST`, `ERR_CLOSED…`, or as `sendMessage`; or `signal.reason`
    */
   async deliver(peerId: PeerId, message: OutgoingMessage, options: DeliverOptions = {}): Promise<void> {
-    const peer = this.#engine().peers.get(peerId);
-    options.signal?.throwIfAborted();
-    const { id, bytes } = this.#encode(message);
-    if (!peer) throw new NetworkError("ERR_PEER_UNKNOWN", undefined, { peerId });
-    const lane = laneOf(options);
-    if (!this.#enqueue(peer, bytes, id, lane)) throw new NetworkError("ERR_LIMIT_QUEUE", undefined, { peerId });
-    await new Promise<void>((resolve, reject) => {
-      const stop = peer.session.whenDelivered(lane, (error) => {
-        options.signal?.removeEventListener("abort", abort);
-        if (error) reject(error);
-        else resolve();
-      });
-      const abort = (): void => {
-        stop();
-        reject(options.signal?.reason);
-      };
-      options.signal?.addEventListener("abort", abort, { once: true });
-    });
+    return this.#outgoing.deliver(this.#engine().peers.get(peerId), peerId, message, options);
   }
 
   /**
@@ -199,40 +180,16 @@ export class CoreNetworkManager {
    * @throws NetworkError `ERR_PEER_UNKNOWN`, or why the session ended
    */
   async ready(peerId: PeerId): Promise<void> {
-    const peer = this.#engine().peers.get(peerId);
-    if (!peer) throw new NetworkError("ERR_PEER_UNKNOWN", undefined, { peerId });
-    if (!this.#isFull(peer)) return;
-    peer.blocked = true;
-    await new Promise<void>((resolve, reject) => {
-      const stops = [
-        this.on("drain", (event) => event.peerId === peerId && settle(null)),
-        this.on("connection", (event) => {
-          if (event.peerId === peerId && event.status === "disconnected") settle(event.error ?? new NetworkError("ERR_CLOSED"));
-        }),
-      ];
-      const settle = (error: NetworkError | null): void => {
-        for (const stop of stops) stop();
-        if (error) reject(error);
-        else resolve();
-      };
-    });
+    return this.#outgoing.ready(this.#peer(peerId));
   }
 
   /** Measures a round trip to a peer, in ms. @throws NetworkError `ERR_PEER_UNKNOWN`, `ERR_CLOSED_TIMEOUT` after 10 s */
   async ping(peerId: PeerId): Promise<number> {
-    const peer = this.#engine().peers.get(peerId);
-    if (!peer) throw new NetworkError("ERR_PEER_UNKNOWN", undefined, { peerId });
-    const limit = deadline(
-      this.#runtime.clock,
-      PING_TIMEOUT_MS,
-      undefined,
-      () => new NetworkError("ERR_CLOSED_TIMEOUT", undefined, { peerId }),
-    );
+    const { session } = this.#peer(peerId);
+    const late = (): NetworkError => new NetworkError("ERR_CLOSED_TIMEOUT", undefined, { peerId });
+    const limit = deadline(this.#runtime.clock, PING_TIMEOUT_MS, undefined, late);
     try {
-      return await new Promise<number>((resolve, reject) => {
-        limit.signal.addEventListener("abort", () => reject(limit.signal.reason), { once: true });
-        peer.session.ping(resolve);
-      });
+      return await abortable(new Promise<number>((resolve) => session.ping(resolve)), limit.signal);
     } finally {
       limit.clear();
     }
@@ -289,6 +246,12 @@ export class CoreNetworkManager {
     return state.engine;
   }
 
+  #peer(peerId: PeerId): Peer {
+    const peer = this.#engine().peers.get(peerId);
+    if (!peer) throw new NetworkError("ERR_PEER_UNKNOWN", undefined, { peerId });
+    return peer;
+  }
+
   #peers(): readonly Peer[] {
     return this.#state.kind === "idle" ? [] : this.#state.engine.peers.all;
   }
@@ -301,47 +264,15 @@ export class CoreNetworkManager {
       message: (peerId, bytes) => notifier.message(decodeEnvelope(bytes, peerId)),
       delivered: (peerId, messageId) => notifier.emit("delivered", { peerId, messageId }),
       failed: (peerId, messageId, error) => notifier.emit("failed", { peerId, messageId, error }),
-      acknowledged: (peerId, peer) => this.#drain(peerId, peer),
+      acknowledged: (_peerId, peer) => this.#outgoing.acknowledged(peer),
       relay: (url, connected, error) => notifier.emit("relay", { url, status: connected ? "connected" : "disconnected", error }),
       error: (error) => notifier.error(error),
       callbackThrew: (error) => notifier.callbackThrew(error),
       send: (peerIds, message) => {
         const peers = peerIds.map((peerId) => this.#engine().peers.get(peerId)).filter((peer) => peer !== undefined);
-        return this.#sendToAll(peers, message, {});
+        return this.#outgoing.sendToAll(peers, message, {});
       },
     });
-  }
-
-  #encode(message: OutgoingMessage): { id: string; bytes: Uint8Array } {
-    const id = message?.id ?? newMessageId();
-    return { id, bytes: encodeEnvelope(message, id, this.#runtime.clock.date(), this.#limits.maxMessageBytes) };
-  }
-
-  #sendToAll(peers: readonly Peer[], message: OutgoingMessage, options: SendOptions): number {
-    const { id, bytes } = this.#encode(message);
-    const lane = laneOf(options);
-    return peers.filter((peer) => peer.session.status !== "connecting" && this.#enqueue(peer, bytes, id, lane)).length;
-  }
-
-  #enqueue(peer: Peer, bytes: Uint8Array, id: string, lane: Lane): boolean {
-    if (peer.session.status === "disconnected") return false;
-    if (this.#isFull(peer)) {
-      peer.blocked = true;
-      return false;
-    }
-    peer.session.sendMessage(bytes, id, lane);
-    return true;
-  }
-
-  // Past the mark no more is taken, so a queue holds at most this much and one message.
-  #isFull(peer: Peer): boolean {
-    return peer.session.queuedBytes >= this.#limits.sendQueueBytes;
-  }
-
-  #drain(peerId: PeerId, peer: Peer): void {
-    if (!peer.blocked || peer.session.queuedBytes > this.#limits.sendQueueBytes / 2) return;
-    peer.blocked = false;
-    this.#notifier.emit("drain", { peerId });
   }
 }
 
@@ -351,10 +282,6 @@ function fitsTicket(url: string): boolean {
 }
 
 const PING_TIMEOUT_MS = 10_000;
-
-function laneOf(options: SendOptions): Lane {
-  return options.lane === "bulk" ? LANE_BULK : LANE_INTERACTIVE;
-}
 
 function peerInfo({ session }: Peer): PeerInfo {
   return {

@@ -1,7 +1,9 @@
 // Every option with its unit, default and check, in one place.
 
+import { encodeUtf8 } from "./bytes.js";
 import { NetworkError } from "./errors.js";
 import type { Transport } from "./path/transport.js";
+import { normalizeRelayUrl } from "./relay/relay-address.js";
 import type { SigningKey } from "./runtime.js";
 
 /** How long things may take and how large they may get. Each has a default; give only what you want to change. */
@@ -150,9 +152,9 @@ export function checkOptions(options: NetworkManagerOptions): void {
   if (upgrade !== undefined && typeof upgrade !== "boolean") throw invalid("upgrade must be true or false");
   if (limits !== undefined && (typeof limits !== "object" || limits === null)) throw invalid("limits must be an object");
   if (identity instanceof Uint8Array && identity.length !== 32) throw invalid("identity must be a seed of 32 bytes");
-  for (const url of listOf("relays", options.relays)) checkRelayUrl(url);
+  listOf("relays", options.relays).forEach(checkRelayUrl);
   for (const kind of listOf("disableTransports", options.disableTransports)) {
-    if (typeof kind !== "string") throw invalid("disableTransports must be a list of kinds, such as [\"webrtc\"]");
+    if (typeof kind !== "string") throw invalid('disableTransports must be a list of kinds, such as ["webrtc"]');
   }
   for (const transport of listOf("transports", options.transports)) {
     if (typeof transport?.kind !== "string" || !Array.isArray(transport.schemes) || typeof transport.rank !== "number") {
@@ -167,10 +169,12 @@ function listOf<T>(name: string, list: readonly T[] | undefined): readonly T[] {
 }
 
 // By the rule of the relay client, so that what is taken here does not fail in start().
-function checkRelayUrl(url: string): void {
+function checkRelayUrl(url: string, index: number): void {
   try {
+    if (typeof url !== "string") throw invalid("not text");
     normalizeRelayUrl(url);
-  } catch (error) {
-    throw invalid(`relays: ${toNetworkError(error, "ERR_OPTION_INVALID").message}`);
+  } catch (cause) {
+    // The URL itself stays out: somebody may have put a password into it.
+    throw new NetworkError("ERR_OPTION_INVALID", `relays[${index}] must be a URL such as wss://relay.example`, { cause });
   }
 }

@@ -4,7 +4,7 @@ import { encodeUtf8 } from "./bytes.js";
 import { race } from "./connect/race.js";
 import type { RelaySet } from "./connect/relay-set.js";
 import { noRelays } from "./connect/ways.js";
-import { deadline } from "./deadline.js";
+import { abortable, deadline } from "./deadline.js";
 import { NetworkError } from "./errors.js";
 import type { PeerId } from "./events.js";
 import type { RelayClient } from "./relay/relay-client.js";
@@ -36,16 +36,18 @@ export class RoomSet {
       if (clients.length === 0) throw noRelays();
       const room = new JoinedRoom(name, { ...this.#context, leave: (left) => this.#leave(left) });
       const { clock } = this.#context;
-      const limit = deadline(clock, this.#timeoutMs, signal, () => new NetworkError("ERR_RELAY_UNAVAILABLE"));
+      const limit = deadline(clock, this.#timeoutMs, undefined, () => new NetworkError("ERR_RELAY_UNAVAILABLE"));
       const attempts = clients.map((client) => () => this.#joinAt(room, client));
       entry = { room, joined: race(attempts, clock, limit.signal, 0).finally(() => limit.clear()) };
       this.#rooms.set(name, entry);
     }
+    const { room, joined } = entry;
     try {
-      await entry.joined;
-      return entry.room;
+      await (signal ? abortable(joined, signal) : joined);
+      return room;
     } catch (error) {
-      await entry.room.leave();
+      // Who gave up waiting does not take the room from others who asked for it.
+      if (!signal?.aborted) await room.leave();
       throw error;
     }
   }

@@ -30,7 +30,7 @@ function parseHostPort(target: string, scheme: string): Target {
 
 function hostUrl(host: string, port: number, scheme: string): string {
   if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new NetworkError("ERR_PORT_INVALID", String(port));
-  const bare = host.replace(/^\[|\]$/g, "");
+  const bare = /^\[.*\]$/.test(host) ? host.slice(1, -1) : host;
   const name = bare.includes(":") ? `[${bare}]` : bare;
   if (!/^[^\s/?#@[\]]+$|^\[[0-9a-f:.]+\]$/i.test(name)) throw new NetworkError("ERR_ADDRESS_INVALID", `"${host.slice(0, 80)}"`);
   return `${scheme}://${name}:${port}`;

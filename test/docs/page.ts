@@ -33,7 +33,7 @@ export function hexDigits(content: string): string {
 /** The rows of the table whose head begins with `| <first> |`: the trimmed cells, without backticks. */
 export function tableRows(page: string, first: string): string[][] {
   const lines = page.split("\n");
-  const head = lines.findIndex((line) => line.startsWith(`| ${first} |`));
+  const head = lines.findIndex((line) => line.startsWith("|") && line.split("|")[1]?.trim() === first);
   const rows: string[][] = [];
   for (let at = head + 2; head >= 0 && lines[at]?.startsWith("|"); at++) {
     rows.push(

@@ -157,7 +157,9 @@ async function withPages(
     const context = await browser.newContext({ permissions });
     await context.addInitScript(watch);
     const page = await context.newPage();
-    page.on("pageerror", (error) => faults.push(`${kind}: ${error.stack ?? error.message}`));
+    page.on("pageerror", (error) => {
+      if (!isFailedDial(error.message)) faults.push(`${kind}: ${error.stack ?? error.message}`);
+    });
     page.on("console", (message) => {
       if (/Content.Security.Policy|TrustedHTML|TrustedScript/i.test(message.text())) faults.push(`${kind}: ${message.text()}`);
     });
@@ -262,3 +264,8 @@ export function peerIdBytes(peerId: string): Uint8Array<ArrayBuffer> {
 export const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
 export { expect };
+
+/** Firefox reports a WebSocket that could not be opened as an error of the page; to us it is a way that was tried in vain. */
+function isFailedDial(message: string): boolean {
+  return /can.t establish a connection to the server at wss?:|was interrupted while the page was loading/i.test(message);
+}

@@ -3,8 +3,10 @@
 import type { NetworkError } from "../../src/core/errors.js";
 import type { ConnectionStatus } from "../../src/core/events.js";
 import type { Millis } from "../../src/core/runtime.js";
-import { PeerSession, type SessionContext } from "../../src/core/session/peer-session.js";
+import { EndedInstances } from "../../src/core/session/ended-instances.js";
+import { PeerSession } from "../../src/core/session/peer-session.js";
 import { LANE_BULK, LANE_CONTROL, LANE_INTERACTIVE, type Lane } from "../../src/core/session/record.js";
+import type { SessionContext } from "../../src/core/session/session-context.js";
 import { MemoryWire, type WireOptions } from "./memory-link.js";
 import { PlainChannel } from "./plain-channel.js";
 import { SeededRandom } from "./seeded-random.js";
@@ -135,6 +137,7 @@ export class SimPeer {
         receiveBufferBytes: 4 * 1024 * 1024,
         maxMessageBytes: 16 * 1024 * 1024,
         recordBuffer: new Uint8Array(MAX_RECORD_BYTES),
+        ended: new EndedInstances(this.#pair.clock),
         ...this.#options,
       },
       {

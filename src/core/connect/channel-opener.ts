@@ -4,7 +4,7 @@ import { type ChannelContext, SecureChannel } from "../channel/secure-channel.js
 import { NetworkError } from "../errors.js";
 import type { PeerId } from "../events.js";
 import type { Link } from "../path/link.js";
-import type { ChannelOwner } from "../session/peer-session.js";
+import type { ChannelOwner } from "../session/session-context.js";
 import type { InboundGate } from "./inbound-gate.js";
 
 /** Takes a proven channel over; `null` when there is no place for this peer: the channel is closed then. */
@@ -15,6 +15,7 @@ export class ChannelOpener {
   readonly #gate: InboundGate;
   readonly #adopt: Adopt;
   readonly #pending = new Set<Link>();
+  #closed = false;
 
   constructor(context: ChannelContext, gate: InboundGate, adopt: Adopt) {
     this.#context = context;
@@ -30,9 +31,9 @@ export class ChannelOpener {
    */
   connect(link: Link, rank: number, initiator: boolean, expected: PeerId | null, signal: AbortSignal): Promise<PeerId> {
     return new Promise<PeerId>((resolve, reject) => {
-      if (signal.aborted) {
+      if (signal.aborted || this.#closed) {
         link.close();
-        reject(signal.reason);
+        reject(signal.aborted ? signal.reason : new NetworkError("ERR_CLOSED"));
         return;
       }
       const stop = (): void => {
@@ -64,8 +65,10 @@ export class ChannelOpener {
     else if (outcome !== null) leave(outcome);
   }
 
-  /** Closes everything that has not proven a peer yet. */
+  /** Closes everything that has not proven a peer yet, now and from now on: a dial may still be under way. */
   close(): void {
+    this.#closed = true;
+    this.#gate.close();
     for (const link of [...this.#pending]) link.close();
   }
 

@@ -15,8 +15,10 @@ const BURST = 20;
 /** Sources that are remembered; the ones that have gone longest without a sign are forgotten first. */
 const MAX_SOURCES = 4096;
 
-interface Waiting {
+/** One unproven link, in line or in its handshake. */
+interface Place {
   readonly source: string;
+  running: boolean;
   start(): void;
   refuse(): void;
 }
@@ -30,9 +32,10 @@ export class InboundGate {
   readonly #max: number;
   readonly #perSecond: number;
   readonly #sources = new Map<string, Source>();
-  #running = 0;
-  #waiting: Waiting[] = [];
+  /** All unproven links, oldest first. */
+  readonly #places = new Set<Place>();
   #timer: Timer | null = null;
+  #closed = false;
 
   constructor(clock: Clock, maxUnproven: number, perSecond: number) {
     this.#clock = clock;
@@ -42,72 +45,72 @@ export class InboundGate {
 
   /** Unproven links, waiting ones included. */
   get unproven(): number {
-    return this.#running + this.#waiting.length;
+    return this.#places.size;
   }
 
   /**
    * Calls `start` now, or as soon as the source has a token again.
-   * @param refuse - called instead of `start` when somebody else needs the place more
+   * @param refuse - called when somebody else needs the place more: instead of `start`, or during the handshake
    * @returns how to leave the gate, with whether a key was proven; `null` when there is no room: refuse the link
    */
   enter(source: string, start: () => void, refuse: () => void): ((proven: boolean) => void) | null {
-    if (this.unproven >= this.#max && !this.#makeRoom(source)) return null;
-    let stage: "waiting" | "running" | "left" = "waiting";
-    const waiting: Waiting = {
-      source,
-      refuse: () => {
-        stage = "left";
-        refuse();
-      },
-      start: () => {
-        stage = "running";
-        this.#running++;
-        start();
-      },
-    };
-    this.#waiting.push(waiting);
-    const leave = (proven: boolean): void => {
-      if (stage === "left") return;
-      if (stage === "waiting") this.#waiting = this.#waiting.filter((other) => other !== waiting);
-      else {
-        this.#running--;
-        this.#left(source, proven);
-      }
-      stage = "left";
+    if (this.#closed || (this.unproven >= this.#max && !this.#makeRoom(source))) return null;
+    const place: Place = { source, running: false, start, refuse };
+    this.#places.add(place);
+    this.#admit();
+    return (proven) => {
+      this.#leave(place, proven);
       this.#admit();
     };
-    this.#admit();
-    return leave;
   }
 
-  // One source must not keep all others out: the one with the most links in line gives its last place to a source with fewer.
+  /** Refuses who waits, and everybody from now on. */
+  close(): void {
+    this.#closed = true;
+    this.#timer?.cancel();
+    this.#timer = null;
+    for (const place of [...this.#places]) if (!place.running) this.#turnOut(place);
+  }
+
+  // One source must not keep all others out: the one with the most places gives one to a source with fewer. Whoever waits goes
+  // before a handshake under way, the last to come first; of handshakes, the one that has taken longest.
   #makeRoom(source: string): boolean {
-    const lengths = new Map<string, number>();
-    for (const waiting of this.#waiting) lengths.set(waiting.source, (lengths.get(waiting.source) ?? 0) + 1);
-    const [greediest, longest] = [...lengths].sort((a, b) => b[1] - a[1])[0] ?? [source, 0];
-    if (longest <= (lengths.get(source) ?? 0) + 1) return false;
-    const last = this.#waiting.map((waiting) => waiting.source).lastIndexOf(greediest);
-    this.#waiting.splice(last, 1)[0]?.refuse();
-    return true;
+    const counts = new Map<string, number>();
+    for (const place of this.#places) counts.set(place.source, (counts.get(place.source) ?? 0) + 1);
+    const [greediest, most] = [...counts].sort((a, b) => b[1] - a[1])[0] ?? [source, 0];
+    if (most <= (counts.get(source) ?? 0) + 1) return false;
+    const theirs = [...this.#places].filter((place) => place.source === greediest);
+    const victim = theirs.filter((place) => !place.running).at(-1) ?? theirs[0];
+    if (victim) this.#turnOut(victim);
+    return victim !== undefined;
   }
 
-  #left(name: string, proven: boolean): void {
-    const source = this.#sources.get(name);
+  #turnOut(place: Place): void {
+    this.#leave(place, false);
+    place.refuse();
+  }
+
+  #leave(place: Place, proven: boolean): void {
+    if (!this.#places.delete(place) || !place.running) return;
+    const source = this.#sources.get(place.source);
     if (!source) return;
     source.running--;
     if (proven) source.tokens = Math.min(BURST, source.tokens + 1);
   }
 
   #admit(): void {
-    const kept: Waiting[] = [];
-    const admitted: Waiting[] = [];
-    for (const waiting of this.#waiting) {
-      if (this.#take(waiting.source)) admitted.push(waiting);
-      else kept.push(waiting);
+    let someWait = false;
+    for (const place of [...this.#places]) {
+      // One that starts may end at once, and others with it.
+      if (place.running || !this.#places.has(place)) continue;
+      if (!this.#take(place.source)) {
+        someWait = true;
+        continue;
+      }
+      place.running = true;
+      place.start();
     }
-    this.#waiting = kept;
-    for (const waiting of admitted) waiting.start();
-    if (this.#waiting.length === 0 || this.#timer) return;
+    if (!someWait || this.#timer || this.#closed) return;
     this.#timer = this.#clock.after(1000 / this.#perSecond, () => {
       this.#timer = null;
       this.#admit();
@@ -120,8 +123,10 @@ export class InboundGate {
     if (!source) {
       this.#forget();
       source = { tokens: BURST, updatedAt: now, running: 0 };
-      this.#sources.set(name, source);
     }
+    // Back to the end of the line of those to be forgotten.
+    this.#sources.delete(name);
+    this.#sources.set(name, source);
     source.tokens = Math.min(BURST, source.tokens + ((now - source.updatedAt) / 1000) * this.#perSecond);
     source.updatedAt = now;
     if (source.tokens < 1) return false;

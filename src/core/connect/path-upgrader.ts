@@ -1,6 +1,7 @@
 // Looks for a better path than the one in use: tells the other side where we can be dialled, dials, negotiates, tries again later.
 
 import { backoffDelay } from "../backoff.js";
+import { abortable } from "../deadline.js";
 import { NetworkError, toNetworkError } from "../errors.js";
 import type { PeerId } from "../events.js";
 import { isDialable } from "../path/dialable.js";
@@ -275,7 +276,8 @@ export class PathUpgrader {
         },
       });
       this.#negotiations.set(transport.kind, { attempt, negotiation, controller });
-      const link = await negotiation.link;
+      // Whoever ignores the signal must not hold up all that comes after; its late link is closed.
+      const link = await abortable(negotiation.link, controller.signal, (late) => late.close());
       await this.#context.open({ link, rank: transport.rank }, initiator, this.#session.peerId, controller.signal);
     } finally {
       timer.cancel();

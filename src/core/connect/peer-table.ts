@@ -5,8 +5,9 @@ import type { SecureChannel } from "../channel/secure-channel.js";
 import { NetworkError } from "../errors.js";
 import type { ConnectionStatus, PeerId } from "../events.js";
 import type { LinkKind } from "../path/link.js";
-import { type ChannelOwner, PeerSession, type SessionContext } from "../session/peer-session.js";
+import { PeerSession } from "../session/peer-session.js";
 import { writeGoodbye } from "../session/record.js";
+import type { ChannelOwner, SessionContext } from "../session/session-context.js";
 import { PathUpgrader, type UpgraderContext } from "./path-upgrader.js";
 import { Reconnector, type ReconnectorContext } from "./reconnector.js";
 
@@ -19,6 +20,8 @@ export interface Peer {
   readonly dialled: Set<string>;
   /** Whether `sendMessage` has returned `false` and nobody was told since that there is room. */
   blocked: boolean;
+  /** Whether the application knows of this session. */
+  told: boolean;
 }
 
 export interface PeerTableHandlers {
@@ -69,7 +72,8 @@ export class PeerTable {
         return null;
       }
       peer = this.#create(peerId);
-      this.#handlers.status(peerId, "connecting", null);
+      // Who dialled us is news only once its first hello is accepted: a link may still turn out to be a left-over.
+      if (channel.initiator) this.#tell(peerId, peer, "connecting", null);
     }
     return peer.session.adopt(channel, rank);
   }
@@ -82,6 +86,7 @@ export class PeerTable {
     const peer = this.#peers.get(peerId);
     if (!peer) return Promise.reject(new NetworkError("ERR_CLOSED_BY_PEER", undefined, { peerId }));
     if (peer.session.status === "connected") return Promise.resolve(peerId);
+    if (signal.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
       const waiting = this.#waiting.get(peerId) ?? new Set();
       this.#waiting.set(peerId, waiting);
@@ -128,6 +133,7 @@ export class PeerTable {
       reconnector: new Reconnector(session, { ...this.#context.reconnector, connect }),
       dialled: new Set(),
       blocked: false,
+      told: false,
     };
     this.#peers.set(peerId, peer);
     return peer;
@@ -146,13 +152,19 @@ export class PeerTable {
       peer.upgrader.announce();
       peer.upgrader.pathChanged();
     }
-    this.#handlers.status(peerId, status, error);
+    if (status === "connected" && !peer.told) this.#tell(peerId, peer, "connecting", null);
+    if (peer.told) this.#tell(peerId, peer, status, error);
     if (status === "connected" || status === "disconnected") {
       const waiting = this.#waiting.get(peerId);
       this.#waiting.delete(peerId);
       const reason = status === "connected" ? null : (error ?? new NetworkError("ERR_CLOSED", undefined, { peerId }));
       for (const settle of [...(waiting ?? [])]) settle(reason);
     }
+  }
+
+  #tell(peerId: PeerId, peer: Peer, status: ConnectionStatus, error: NetworkError | null): void {
+    peer.told = true;
+    this.#handlers.status(peerId, status, error);
   }
 }
 

@@ -1,10 +1,12 @@
 // PeerSession: the relationship with one peer. Links come and go below it; messages pass once and in order all the same.
 
-import { ByteWriter, equalBytes } from "../bytes.js";
+import { equalBytes } from "../bytes.js";
 import { NetworkError, toNetworkError } from "../errors.js";
 import type { ConnectionStatus, PeerId } from "../events.js";
 import type { LinkKind } from "../path/link.js";
-import type { Clock, Millis, Random, Timer } from "../runtime.js";
+import type { Millis, Timer } from "../runtime.js";
+import { Flusher, type FlushSource } from "./flusher.js";
+import { goodbyeError } from "./goodbye.js";
 import { LinkSet } from "./link-set.js";
 import {
   type GoodbyeReason,
@@ -20,48 +22,10 @@ import {
   writeGoodbye,
   writeHello,
 } from "./record.js";
+import type { ChannelOwner, SessionContext, SessionHandlers } from "./session-context.js";
 import { type SessionChannel, SessionLink } from "./session-link.js";
-import { Traffic, type TrafficLimits } from "./traffic.js";
+import { Traffic } from "./traffic.js";
 
-/** What a session is told once and for all. */
-export interface SessionContext extends TrafficLimits {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly ownId: PeerId;
-  readonly ownName: string;
-  readonly resumeWindowMs: Millis;
-  /** One buffer for all sessions of a manager: a record is filled, sealed and gone within one call. */
-  readonly recordBuffer: Uint8Array;
-}
-
-/** What a session tells its owner. */
-export interface SessionHandlers {
-  status(status: ConnectionStatus, error: NetworkError | null): void;
-  path(path: LinkKind, previous: LinkKind | null): void;
-  /** One application message, encoded. A promise holds its bytes in the receive window until it settles. */
-  message(bytes: Uint8Array): void | PromiseLike<void>;
-  /** One message between the two sessions. */
-  control(bytes: Uint8Array): void;
-  delivered(messageId: string): void;
-  /** This message may not have arrived, and nobody tries any longer. */
-  failed(messageId: string, error: NetworkError): void;
-  /** Bytes were acknowledged: there may be room in the queue again. */
-  acknowledged(): void;
-  /** The other side has lost the conversation and begins anew. */
-  restarted(): void;
-}
-
-/** What the opener of a channel passes on to the session that owns it. */
-export interface ChannelOwner {
-  record(bytes: Uint8Array): void;
-  drain(): void;
-  closed(error: NetworkError | null): void;
-}
-
-/** An acknowledgement waits this long for something to travel with. */
-const ACK_DELAY_MS: Millis = 10;
-/** Unless this much has arrived. */
-const ACK_AFTER_BYTES = 128 * 1024;
 /** From the proven channel to the first hello of the other side. */
 const HELLO_TIMEOUT_MS: Millis = 10_000;
 const UNKNOWN_INSTANCE = new Uint8Array(INSTANCE_BYTES);
@@ -79,6 +43,7 @@ export class PeerSession {
   readonly #context: SessionContext;
   readonly #handlers: SessionHandlers;
   readonly #links: LinkSet;
+  readonly #flusher: Flusher;
   #state: SessionState = { kind: "connecting" };
   #instance: Uint8Array;
   #remoteInstance: Uint8Array = UNKNOWN_INSTANCE;
@@ -86,8 +51,6 @@ export class PeerSession {
   #traffic: Traffic;
   #lastPath: LinkKind | null = null;
   #linkCount = 0;
-  #flushScheduled = false;
-  #ackTimer: Timer | null = null;
   messagesIn = 0;
   messagesOut = 0;
   bytesIn = 0;
@@ -99,6 +62,8 @@ export class PeerSession {
     this.#handlers = handlers;
     this.#instance = context.random.bytes(INSTANCE_BYTES);
     this.#traffic = this.#freshTraffic();
+    const source = (): FlushSource => ({ link: this.#links.active, traffic: this.#traffic });
+    this.#flusher = new Flusher(context.clock, context.recordBuffer, source);
     this.#links = new LinkSet(context.ownId < peerId, {
       activated: (link) => this.#activated(link),
       linkless: (error) => this.#linkless(error),
@@ -141,14 +106,14 @@ export class PeerSession {
     this.#traffic.push(lane, bytes, messageId);
     this.messagesOut++;
     this.bytesOut += bytes.length;
-    this.#scheduleFlush();
+    this.#flusher.soon();
   }
 
   /** Queues a message to the other session. */
   sendControl(bytes: Uint8Array): void {
     if (this.#state.kind === "disconnected") return;
     this.#traffic.push(LANE_CONTROL, bytes, null);
-    this.#scheduleFlush();
+    this.#flusher.soon();
   }
 
   /** Calls back when everything that is queued in this lane by now has arrived, or never will. Returns how to stop waiting. */
@@ -184,7 +149,7 @@ export class PeerSession {
       drain: () => {
         link.writable = true;
         link.answer();
-        if (link === this.#links.active) this.#flush();
+        if (link === this.#links.active) this.#flusher.now();
       },
       closed: (error) => {
         greeting.cancel();
@@ -196,6 +161,7 @@ export class PeerSession {
   /** Ends the session: tells the other side, closes the links, reports what was not acknowledged. */
   close(reason: GoodbyeReason, error: NetworkError | null): void {
     for (const link of this.#links.all) link.send((writer) => writeGoodbye(writer, reason));
+    this.#context.ended.add(this.#instance);
     this.#end(error);
   }
 
@@ -214,7 +180,7 @@ export class PeerSession {
       control: (bytes) => this.#handlers.control(bytes),
       delivered: (messageId) => this.#handlers.delivered(messageId),
       acknowledged: () => this.#handlers.acknowledged(),
-      windowGrew: () => this.#scheduleAck(),
+      windowGrew: () => this.#flusher.acknowledge(),
     });
   }
 
@@ -232,6 +198,12 @@ export class PeerSession {
 
   #hello(link: SessionLink, hello: Hello): void {
     if (link.stage !== "greeting") throw new NetworkError("ERR_FRAME_MALFORMED", "a second hello");
+    if (this.#context.ended.has(hello.known)) {
+      // A link that was under way when we ended that conversation: it must not begin a new one.
+      link.send((writer) => writeGoodbye(writer, "done"));
+      this.#links.drop(link, new NetworkError("ERR_CLOSED", undefined, { peerId: this.peerId }));
+      return;
+    }
     const knowsUs = equalBytes(hello.known, this.#instance);
     const knowsNobody = equalBytes(hello.known, UNKNOWN_INSTANCE);
     const first = equalBytes(this.#remoteInstance, UNKNOWN_INSTANCE);
@@ -272,7 +244,7 @@ export class PeerSession {
     this.#lastPath = path;
     if (!wasConnected) this.#handlers.status("connected", null);
     if (path !== previous) this.#handlers.path(path, previous);
-    this.#scheduleFlush();
+    this.#flusher.soon();
   }
 
   // ---- ending ----------------------------------------------------------------------------------------------------------
@@ -294,8 +266,7 @@ export class PeerSession {
     if (this.#state.kind === "disconnected") return;
     if (this.#state.kind === "reconnecting") this.#state.deadline.cancel();
     this.#state = { kind: "disconnected" };
-    this.#ackTimer?.cancel();
-    this.#ackTimer = null;
+    this.#flusher.stop();
     this.#links.clear();
     this.#abandon(this.#traffic, error ?? new NetworkError("ERR_CLOSED", undefined, { peerId: this.peerId }));
     this.#handlers.status("disconnected", error);
@@ -317,8 +288,7 @@ export class PeerSession {
       return;
     }
     link.answer();
-    if (this.#traffic.unackedBytes >= ACK_AFTER_BYTES) this.#scheduleFlush();
-    else if (this.#traffic.ackDue) this.#scheduleAck();
+    this.#flusher.acknowledge();
   }
 
   #visitor(link: SessionLink, greeting: Timer): RecordVisitor {
@@ -337,7 +307,7 @@ export class PeerSession {
       ack: (lane, offset, window) => {
         greeted();
         this.#traffic.acknowledge(lane, offset, window);
-        this.#scheduleFlush();
+        this.#flusher.soon();
       },
       ping: (token) => link.pinged(token),
       pong: (token) => link.pong(token),
@@ -345,52 +315,10 @@ export class PeerSession {
         greeted();
         this.#links.remoteRetired(link);
       },
-      goodbye: (reason) => this.#end(goodbyeError(reason, this.peerId)),
+      goodbye: (reason) => {
+        this.#context.ended.add(this.#instance);
+        this.#end(goodbyeError(reason, this.peerId));
+      },
     };
-  }
-
-  #scheduleAck(): void {
-    if (this.#ackTimer || this.#state.kind === "disconnected") return;
-    this.#ackTimer = this.#context.clock.after(ACK_DELAY_MS, () => {
-      this.#ackTimer = null;
-      this.#flush();
-    });
-  }
-
-  #scheduleFlush(): void {
-    if (this.#flushScheduled || this.#state.kind === "disconnected") return;
-    this.#flushScheduled = true;
-    this.#context.clock.defer(() => {
-      this.#flushScheduled = false;
-      this.#flush();
-    });
-  }
-
-  #flush(): void {
-    const link = this.#links.active;
-    if (!link) return;
-    const size = Math.min(link.channel.maxRecordBytes, this.#context.recordBuffer.length);
-    while (link.writable && link.channel.isOpen) {
-      const writer = new ByteWriter(this.#context.recordBuffer.subarray(0, size));
-      this.#traffic.fill(writer, link.channel.link.inFlightBytes);
-      if (writer.length === 0) break;
-      if (!link.channel.send(writer.done())) link.writable = false;
-    }
-    if (this.#traffic.ackDue) return;
-    this.#ackTimer?.cancel();
-    this.#ackTimer = null;
-  }
-}
-
-function goodbyeError(reason: GoodbyeReason, peerId: PeerId): NetworkError {
-  switch (reason) {
-    case "limit":
-      return new NetworkError("ERR_LIMIT_CONNECTIONS", "at the other side", { peerId });
-    case "refused":
-      return new NetworkError("ERR_CLOSED_BY_PEER", "it refused us", { peerId });
-    case "protocol":
-      return new NetworkError("ERR_CLOSED_BY_PEER", "it found what we sent malformed", { peerId });
-    default:
-      return new NetworkError("ERR_CLOSED_BY_PEER", undefined, { peerId });
   }
 }

@@ -78,7 +78,8 @@ describe("a record", () => {
   });
 
   test("knows every reason of a farewell, and takes one that a later version adds as the end", () => {
-    for (const [reason, number] of Object.entries(GOODBYE_REASONS)) expect(read(Uint8Array.of(6, number))).toEqual([["goodbye", reason]]);
+    for (const [reason, number] of Object.entries(GOODBYE_REASONS))
+      expect(read(Uint8Array.of(6, number))).toEqual([["goodbye", reason]]);
     expect(read(Uint8Array.of(6, 99))).toEqual([["goodbye", "done"]]);
   });
 

@@ -1,0 +1,115 @@
+// Sending: messages become bytes, queues have an upper bound, and who waits for room or for arrival is told.
+
+import type { DeliverOptions, SendOptions } from "./call-options.js";
+import type { Peer } from "./connect/peer-table.js";
+import { NetworkError } from "./errors.js";
+import { encodeEnvelope } from "./message/envelope.js";
+import type { OutgoingMessage } from "./message/message.js";
+import { newMessageId } from "./message/message-id.js";
+import type { Notifier } from "./notifier.js";
+import type { NetworkLimits } from "./options.js";
+import type { Clock } from "./runtime.js";
+import { LANE_BULK, LANE_INTERACTIVE, type Lane } from "./session/record.js";
+
+interface Encoded {
+  readonly id: string;
+  readonly bytes: Uint8Array;
+}
+
+export class Outgoing {
+  readonly #limits: Pick<NetworkLimits, "maxMessageBytes" | "sendQueueBytes">;
+  readonly #clock: Clock;
+  readonly #notifier: Notifier;
+
+  constructor(limits: Pick<NetworkLimits, "maxMessageBytes" | "sendQueueBytes">, clock: Clock, notifier: Notifier) {
+    this.#limits = limits;
+    this.#clock = clock;
+    this.#notifier = notifier;
+  }
+
+  /** @returns whether the message was queued. @throws NetworkError `ERR_MESSAGE_…`, also when there is no such peer */
+  send(peer: Peer | undefined, message: OutgoingMessage, options: SendOptions): boolean {
+    const encoded = this.#encode(message);
+    return peer !== undefined && this.#enqueue(peer, encoded, laneOf(options));
+  }
+
+  /** @returns how many peers took it */
+  sendToAll(peers: readonly Peer[], message: OutgoingMessage, options: SendOptions): number {
+    const encoded = this.#encode(message);
+    const lane = laneOf(options);
+    return peers.filter((peer) => peer.session.status !== "connecting" && this.#enqueue(peer, encoded, lane)).length;
+  }
+
+  /** Resolves when the other side has it. @throws NetworkError `ERR_LIMIT_QUEUE`, or why it did not arrive; or the signal's reason */
+  async deliver(peer: Peer | undefined, peerId: string, message: OutgoingMessage, options: DeliverOptions): Promise<void> {
+    const { signal } = options;
+    signal?.throwIfAborted();
+    const encoded = this.#encode(message);
+    if (!peer) throw new NetworkError("ERR_PEER_UNKNOWN", undefined, { peerId });
+    const lane = laneOf(options);
+    if (!this.#enqueue(peer, encoded, lane)) throw new NetworkError("ERR_LIMIT_QUEUE", undefined, { peerId });
+    await new Promise<void>((resolve, reject) => {
+      const stop = peer.session.whenDelivered(lane, (error) => {
+        signal?.removeEventListener("abort", abort);
+        if (error) reject(error);
+        else resolve();
+      });
+      const abort = (): void => {
+        stop();
+        reject(signal?.reason);
+      };
+      signal?.addEventListener("abort", abort, { once: true });
+    });
+  }
+
+  /** Resolves when the queue has room. @throws NetworkError why the session ended */
+  ready(peer: Peer): Promise<void> {
+    if (!this.#isFull(peer)) return Promise.resolve();
+    peer.blocked = true;
+    const { peerId } = peer.session;
+    return new Promise<void>((resolve, reject) => {
+      const settle = (error: NetworkError | null): void => {
+        for (const stop of stops) stop();
+        if (error) reject(error);
+        else resolve();
+      };
+      const stops = [
+        this.#notifier.on("drain", (event) => event.peerId === peerId && settle(null)),
+        this.#notifier.on("connection", (event) => {
+          if (event.peerId === peerId && event.status === "disconnected") settle(event.error ?? new NetworkError("ERR_CLOSED"));
+        }),
+      ];
+    });
+  }
+
+  /** The peer has acknowledged something: once half of the queue is free, who was refused is told. */
+  acknowledged(peer: Peer): void {
+    if (!peer.blocked || peer.session.queuedBytes > this.#limits.sendQueueBytes / 2) return;
+    peer.blocked = false;
+    this.#notifier.emit("drain", { peerId: peer.session.peerId });
+  }
+
+  #encode(message: OutgoingMessage): Encoded {
+    const id = message?.id ?? newMessageId();
+    return { id, bytes: encodeEnvelope(message, id, this.#clock.date(), this.#limits.maxMessageBytes) };
+  }
+
+  #enqueue(peer: Peer, { id, bytes }: Encoded, lane: Lane): boolean {
+    if (peer.session.status === "disconnected") return false;
+    if (this.#isFull(peer)) {
+      peer.blocked = true;
+      return false;
+    }
+    peer.session.sendMessage(bytes, id, lane);
+    return true;
+  }
+
+  // Past the mark no more is taken, so a queue holds at most this much and one message.
+  #isFull(peer: Peer): boolean {
+    return peer.session.queuedBytes >= this.#limits.sendQueueBytes;
+  }
+}
+
+function laneOf(options: SendOptions): Lane {
+  return options.lane === "bulk" ? LANE_BULK : LANE_INTERACTIVE;
+}

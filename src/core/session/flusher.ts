@@ -1,0 +1,78 @@
+// When records are filled and sent: once a turn of the event loop, as long as the link takes them; acknowledgements a little later.
+
+import { ByteWriter } from "../bytes.js";
+import type { Clock, Millis, Timer } from "../runtime.js";
+import type { SessionLink } from "./session-link.js";
+import type { Traffic } from "./traffic.js";
+
+/** An acknowledgement waits this long for something to travel with. */
+const ACK_DELAY_MS: Millis = 10;
+/** Unless this much has arrived. */
+const ACK_AFTER_BYTES = 128 * 1024;
+
+/** What a flusher asks its session for: both change while it lives. */
+export interface FlushSource {
+  readonly link: SessionLink | null;
+  readonly traffic: Traffic;
+}
+
+export class Flusher {
+  readonly #clock: Clock;
+  readonly #buffer: Uint8Array;
+  readonly #source: () => FlushSource;
+  #scheduled = false;
+  #ackTimer: Timer | null = null;
+  #stopped = false;
+
+  /** @param buffer - where records are filled; it may be shared, as nothing is kept in it */
+  constructor(clock: Clock, buffer: Uint8Array, source: () => FlushSource) {
+    this.#clock = clock;
+    this.#buffer = buffer;
+    this.#source = source;
+  }
+
+  /** Sends when this turn ends: whatever else is queued until then shares the record. */
+  soon(): void {
+    if (this.#scheduled || this.#stopped) return;
+    this.#scheduled = true;
+    this.#clock.defer(() => {
+      this.#scheduled = false;
+      this.now();
+    });
+  }
+
+  /** Something arrived, or the window grew: an acknowledgement may be due. */
+  acknowledge(): void {
+    const { traffic } = this.#source();
+    if (traffic.unackedBytes >= ACK_AFTER_BYTES) this.soon();
+    else if (traffic.ackDue && !this.#ackTimer && !this.#stopped) {
+      this.#ackTimer = this.#clock.after(ACK_DELAY_MS, () => {
+        this.#ackTimer = null;
+        this.now();
+      });
+    }
+  }
+
+  now(): void {
+    const { link, traffic } = this.#source();
+    if (!link || this.#stopped) return;
+    const size = Math.min(link.channel.maxRecordBytes, this.#buffer.length);
+    while (link.writable && link.channel.isOpen) {
+      const writer = new ByteWriter(this.#buffer.subarray(0, size));
+      traffic.fill(writer, link.channel.link.inFlightBytes);
+      if (writer.length === 0) break;
+      if (!link.channel.send(writer.done())) link.writable = false;
+    }
+    if (!traffic.ackDue) this.#cancelAck();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#cancelAck();
+  }
+
+  #cancelAck(): void {
+    this.#ackTimer?.cancel();
+    this.#ackTimer = null;
+  }
+}

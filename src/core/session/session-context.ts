@@ -1,0 +1,45 @@
+// What a session is given by its owner, and what it tells it.
+
+import type { NetworkError } from "../errors.js";
+import type { ConnectionStatus, PeerId } from "../events.js";
+import type { LinkKind } from "../path/link.js";
+import type { Clock, Millis, Random } from "../runtime.js";
+import type { EndedInstances } from "./ended-instances.js";
+import type { TrafficLimits } from "./traffic.js";
+
+/** What a session is told once and for all. */
+export interface SessionContext extends TrafficLimits {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly ownId: PeerId;
+  readonly ownName: string;
+  readonly resumeWindowMs: Millis;
+  /** One buffer for all sessions of a manager: a record is filled, sealed and gone within one call. */
+  readonly recordBuffer: Uint8Array;
+  /** Our instances that were ended on purpose, of all sessions of a manager. */
+  readonly ended: EndedInstances;
+}
+
+/** What a session tells its owner. */
+export interface SessionHandlers {
+  status(status: ConnectionStatus, error: NetworkError | null): void;
+  path(path: LinkKind, previous: LinkKind | null): void;
+  /** One application message, encoded. A promise holds its bytes in the receive window until it settles. */
+  message(bytes: Uint8Array): void | PromiseLike<void>;
+  /** One message between the two sessions. */
+  control(bytes: Uint8Array): void;
+  delivered(messageId: string): void;
+  /** This message may not have arrived, and nobody tries any longer. */
+  failed(messageId: string, error: NetworkError): void;
+  /** Bytes were acknowledged: there may be room in the queue again. */
+  acknowledged(): void;
+  /** The other side has lost the conversation and begins anew. */
+  restarted(): void;
+}
+
+/** What the opener of a channel passes on to the session that owns it. */
+export interface ChannelOwner {
+  record(bytes: Uint8Array): void;
+  drain(): void;
+  closed(error: NetworkError | null): void;
+}

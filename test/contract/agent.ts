@@ -1,0 +1,221 @@
+// One NetworkManager that is told by text what to do and writes down what it sees: the half of a peer that lives where the SDK lives.
+
+import type { ConnectionStatus, Message, NetworkManager, NetworkManagerOptions, OutgoingMessage, Room } from "linknet";
+import type { Codec } from "./codec.js";
+
+type Sdk = typeof import("linknet");
+
+/** What happened at a peer, in the order in which it happened. */
+export interface Entry {
+  /** Who told it: an event, a callback of the contract, the loop over `messages()`, or a room. */
+  readonly from: "event" | "callback" | "loop" | "room";
+  readonly name: string;
+  readonly message?: Message;
+  readonly peerId?: string;
+  readonly status?: ConnectionStatus;
+  readonly code?: string;
+  readonly error?: { readonly code: string; readonly cause: string | null } | null;
+  readonly path?: string;
+  readonly previous?: string | null;
+  readonly messageId?: string;
+  readonly room?: string;
+}
+
+/** What an agent can be told. */
+export type Command =
+  | { readonly do: "create"; readonly options: NetworkManagerOptions }
+  | { readonly do: "call"; readonly method: string; readonly args: readonly unknown[] }
+  | {
+      readonly do: "room";
+      readonly room: string;
+      readonly method: "members" | "broadcast" | "leave";
+      readonly args: readonly unknown[];
+    }
+  | { readonly do: "abort"; readonly signal: string; readonly reason: string }
+  /** A callback that throws or rejects does so on messages of type "throw" and "reject", on each status, on each error. */
+  | {
+      readonly do: "callback";
+      readonly which: "Message" | "Connection" | "Error";
+      readonly mode: "log" | "throw" | "reject" | "none";
+    }
+  /** An event handler that throws or rejects each time. */
+  | { readonly do: "faultyHandler"; readonly event: "message" | "error" | "connection"; readonly mode: "throw" | "reject" }
+  /** Begins a loop over `messages()`; it leaves after `take` messages, or stays. */
+  | { readonly do: "loop"; readonly take: number | null }
+  /** Calls sendMessage `count` times in one turn; gives back how many returned `true`. */
+  | { readonly do: "burst"; readonly peerId: string; readonly type: string; readonly count: number }
+  /** Calls sendMessage with this payload until it returns `false`; gives back how many returned `true`. */
+  | { readonly do: "fill"; readonly peerId: string; readonly message: OutgoingMessage; readonly most: number };
+
+export interface Agent {
+  /** @returns `{ value }` or `{ thrown }`, encoded */
+  run(command: string): Promise<string>;
+  /** The entries from number `from` on, encoded; waits for one if there is none yet. `null` once the agent has ended. */
+  next(from: number): Promise<string>;
+  /** How many entries there are. */
+  count(): number;
+  end(): void;
+}
+
+/** Self-contained, as its source text is run inside pages too. */
+export function makeAgent(sdk: Sdk, makeCodec: (signalOf: (name: string) => AbortSignal) => Codec): Agent {
+  const signals = new Map<string, AbortController>();
+  const rooms = new Map<string, Room>();
+  const entries: string[] = [];
+  let wake: (() => void)[] = [];
+  let ended = false;
+  let manager: NetworkManager | null = null;
+
+  const controllerOf = (name: string): AbortController => {
+    const controller = signals.get(name) ?? new AbortController();
+    signals.set(name, controller);
+    return controller;
+  };
+  const codec = makeCodec((name) => controllerOf(name).signal);
+
+  const wakeAll = (): void => {
+    const waiting = wake;
+    wake = [];
+    for (const one of waiting) one();
+  };
+  const note = (from: Entry["from"], name: string, data: object): void => {
+    // Encoded now: what an application is given must not change later, and if it does, the test shall not see it.
+    entries.push(codec.encode({ ...data, from, name }));
+    wakeAll();
+  };
+  const net = (): NetworkManager => {
+    if (!manager) throw new Error("create comes first");
+    return manager;
+  };
+
+  const misbehave = (mode: string, what: string): unknown => {
+    if (mode === "throw") throw new Error(`${what} threw`);
+    return mode === "reject" ? Promise.reject(new Error(`${what} rejected`)) : undefined;
+  };
+
+  const setCallback = (which: "Message" | "Connection" | "Error", mode: "log" | "throw" | "reject" | "none"): void => {
+    if (which === "Message") {
+      net().setMessageCallback(
+        mode === "none"
+          ? null
+          : (message) => {
+              note("callback", "message", { message });
+              return misbehave(message.type, "message callback") as undefined;
+            },
+      );
+    } else if (which === "Connection") {
+      net().setConnectionCallback(
+        mode === "none"
+          ? null
+          : (peerId, status) => {
+              note("callback", "connection", { peerId, status });
+              return misbehave(mode, "connection callback") as undefined;
+            },
+      );
+    } else {
+      net().setErrorCallback(
+        mode === "none"
+          ? null
+          : (error) => {
+              note("callback", "error", { error, code: error.code });
+              return misbehave(mode, "error callback") as undefined;
+            },
+      );
+    }
+  };
+
+  const create = (options: NetworkManagerOptions): string => {
+    manager = new sdk.NetworkManager(options);
+    manager.on("message", (message) => note("event", "message", { message }));
+    manager.on("error", (error) => note("event", "error", { error, code: error.code }));
+    for (const name of ["connection", "path", "delivered", "failed", "drain", "relay"] as const) {
+      manager.on(name, (event) => note("event", name, event));
+    }
+    for (const which of ["Message", "Connection", "Error"] as const) setCallback(which, "log");
+    return manager.peerId;
+  };
+
+  const call = async (method: string, args: readonly unknown[]): Promise<unknown> => {
+    const target = net() as unknown as Record<string, (...args: readonly unknown[]) => unknown>;
+    if (method === "joinRoom") {
+      const room = await net().joinRoom(...(args as Parameters<NetworkManager["joinRoom"]>));
+      if (!rooms.has(room.name)) {
+        for (const name of ["join", "leave"] as const) room.on(name, (peerId) => note("room", name, { peerId, room: room.name }));
+      }
+      rooms.set(room.name, room);
+      return [...room.members];
+    }
+    const member = target[method];
+    return typeof member === "function" ? member.apply(manager, [...args]) : member;
+  };
+
+  const loop = async (take: number | null): Promise<void> => {
+    let taken = 0;
+    const messages = net().messages();
+    note("loop", "begin", {});
+    for await (const message of messages) {
+      note("loop", "message", { message });
+      taken++;
+      if (taken === take) break;
+    }
+    note("loop", "end", {});
+  };
+
+  const perform = async (command: Command): Promise<unknown> => {
+    switch (command.do) {
+      case "create":
+        return create(command.options);
+      case "call":
+        return call(command.method, command.args);
+      case "room": {
+        const room = rooms.get(command.room);
+        if (!room) throw new Error("joinRoom comes first");
+        if (command.method === "members") return [...room.members];
+        if (command.method === "broadcast") return room.broadcast(command.args[0] as OutgoingMessage);
+        rooms.delete(command.room);
+        return room.leave();
+      }
+      case "abort":
+        return controllerOf(command.signal).abort(new Error(command.reason));
+      case "callback":
+        return setCallback(command.which, command.mode);
+      case "faultyHandler":
+        net().on(command.event, () => misbehave(command.mode, `${command.event} handler`) as undefined);
+        return undefined;
+      case "loop":
+        void loop(command.take);
+        return undefined;
+      case "burst": {
+        let taken = 0;
+        for (let i = 0; i < command.count; i++)
+          if (net().sendMessage(command.peerId, { type: command.type, payload: i })) taken++;
+        return taken;
+      }
+      case "fill": {
+        let taken = 0;
+        while (taken < command.most && net().sendMessage(command.peerId, command.message)) taken++;
+        return taken;
+      }
+    }
+  };
+
+  return {
+    async run(text) {
+      try {
+        return codec.encode({ value: await perform(codec.decode(text) as Command) });
+      } catch (error) {
+        const isNetworkError = error instanceof sdk.NetworkError;
+        return codec.encode({ thrown: error instanceof Error ? error : new Error(String(error)), isNetworkError });
+      }
+    },
+    async next(from) {
+      while (entries.length <= from && !ended) await new Promise<void>((resolve) => wake.push(resolve));
+      return entries.length > from ? `[${entries.slice(from).join(",")}]` : "null";
+    },
+    count: () => entries.length,
+    end() {
+      ended = true;
+      wakeAll();
+    },
+  };
+}
