@@ -109,6 +109,7 @@ describe("who knows whom", () => {
     const allowed = new Set([
       ...["relay-frame", "relay-login", "relay-address", "relay-reason"].map((name) => `src/core/relay/${name}.ts`),
       ...["errors", "bytes", "identity", "base32", "events"].map((name) => `src/core/${name}.ts`),
+      "src/core/path/ip-address.ts",
       "src/node/node-crypto.ts",
       "ws",
     ]);

@@ -14,6 +14,7 @@ import type { PeerId } from "./events.js";
 import type { Identity } from "./identity.js";
 import type { OutgoingMessage } from "./message/message.js";
 import type { NetworkLimits, NetworkManagerOptions } from "./options.js";
+import { isLoopback, sourceKey } from "./path/ip-address.js";
 import type { Link } from "./path/link.js";
 import type { Listener, Transport } from "./path/transport.js";
 import type { Room, RoomContext } from "./room.js";
@@ -294,12 +295,13 @@ const RECORD_BUFFER_BYTES = 65_535 - RECORD_OVERHEAD_BYTES;
 
 /** Whom the limits on unproven links are counted for: the address without its port. */
 function sourceOf(link: Link): string {
-  return link.remoteAddress?.replace(/:\d+$/, "") ?? link.kind;
+  const host = /^(?:[a-z]+:\/\/)?(?:\[([^\]]+)\]|([^:/]+))(?::\d+)?/i.exec(link.remoteAddress ?? "");
+  return host ? sourceKey(host[1] ?? host[2]) : link.kind;
 }
 
 function isLoopbackUrl(url: string): boolean {
-  const host = new URL(url).hostname;
-  return host === "localhost" || host === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(host);
+  const host = new URL(url).hostname.replace(/^\[|\]$/g, "");
+  return host === "localhost" || isLoopback(host);
 }
 
 function stopped(): NetworkError {

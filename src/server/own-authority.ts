@@ -2,8 +2,8 @@
 // challenge on and log in here as its own visitor.
 
 import { hostname } from "node:os";
+import { isLoopback, unmapAddress } from "../core/path/ip-address.js";
 import { relayAuthority, splitAuthority } from "../core/relay/relay-address.js";
-import { isLoopback, unmapAddress } from "./source-address.js";
 
 /** The ends of a client's connection, as its socket knows them. */
 export interface ConnectionEnds {

@@ -1,6 +1,6 @@
 // How many connections each source has and how fast it makes new ones. Memory is bounded by the connections that exist.
 
-import { sourceKey } from "./source-address.js";
+import { sourceKey } from "../core/path/ip-address.js";
 import { TokenBucket } from "./token-bucket.js";
 
 interface Source {

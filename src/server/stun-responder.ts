@@ -3,6 +3,7 @@
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { isIPv4, isIPv6 } from "node:net";
 import { NetworkError } from "../core/errors.js";
+import { unmapAddress } from "../core/path/ip-address.js";
 import {
   decodeStunMessage,
   encodeErrorCode,
@@ -18,7 +19,6 @@ import {
   verifyStunFingerprint,
 } from "../nat/stun-message.js";
 import { toListenError } from "./listen-error.js";
-import { unmapAddress } from "./source-address.js";
 import { SourceLimiter } from "./source-limiter.js";
 
 /** Sources that are remembered for the rate. UDP sources can be forged, so memory has a bound of its own. */

@@ -1,9 +1,9 @@
 // The rules behind the relay's limits, with time as an argument.
 
 import { describe, expect, test } from "vitest";
+import { isLoopback, sourceKey, unmapAddress } from "../../src/core/path/ip-address.js";
 import { OwnAuthorities } from "../../src/server/own-authority.js";
 import { RELAY_LIMITS, resolveRelayLimits } from "../../src/server/relay-limits.js";
-import { isLoopback, sourceKey, unmapAddress } from "../../src/server/source-address.js";
 import { SourceLimiter } from "../../src/server/source-limiter.js";
 import { TokenBucket } from "../../src/server/token-bucket.js";
 

@@ -1,6 +1,7 @@
 // Addresses as the transports dial them: `scheme://host:port`, taken apart and put together in one place.
 
 import { NetworkError } from "../errors.js";
+import { unmapAddress } from "./ip-address.js";
 
 /** What a dial URL says. */
 export interface DialTarget {
@@ -33,5 +34,6 @@ export function parseDialUrl(url: string): DialTarget {
 
 /** `host:port`, with brackets around an IPv6 address (RFC 3986 §3.2.2). */
 export function formatEndpoint(host: string, port: number): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+  const plain = unmapAddress(host);
+  return plain.includes(":") ? `[${plain}]:${port}` : `${plain}:${port}`;
 }
