@@ -23,9 +23,11 @@ export default defineConfig<BrowserOptions>({
   reporter: "list",
   use: { trace: "off", screenshot: "only-on-failure" },
   projects: [
-    { name: "chromium", use: { kind: "chromium" }, testIgnore: "**/cross-browser.spec.ts" },
-    // What needs no browser ran before.
-    ...(withFirefox ? [{ name: "firefox", use: { kind: "firefox" as const }, testIgnore: "**/node.spec.ts" }] : []),
+    { name: "chromium", use: { kind: "chromium" }, testIgnore: "**/cross-browser.spec.ts", grepInvert: /@both-browsers/ },
+    // What needs no browser, or any one, ran before.
+    ...(withFirefox
+      ? [{ name: "firefox", use: { kind: "firefox" as const }, testIgnore: "**/node.spec.ts", grepInvert: /@any-browser/ }]
+      : []),
   ],
   webServer: {
     command: "node scripts/lib/e2e-servers.mjs",

@@ -44,7 +44,7 @@ const withExitCode = (counts, code) => (code !== 0 && counts.failed === 0 ? { ..
  */
 async function vitest(project, timeoutMs) {
   const file = join(RESULTS, `vitest-${project}.json`);
-  const reporters = ["--reporter=dot", "--reporter=json", `--outputFile.json=${file}`];
+  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
   const code = await runPackage("vitest/vitest.mjs", ["run", "--project", project, ...reporters], { timeoutMs });
   const report = readReport(file);
   const counts = {

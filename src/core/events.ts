@@ -3,6 +3,7 @@
 import type { NetworkError } from "./errors.js";
 import type { Message } from "./message/message.js";
 import type { LinkKind } from "./path/link.js";
+import type { ByteStream } from "./stream/byte-stream.js";
 
 /** A peer's name: its Ed25519 public key as 52 characters of lower-case base32. */
 export type PeerId = string;
@@ -40,6 +41,8 @@ export interface NetworkEvents {
   error: NetworkError;
   /** The link that carries a session's data changed. */
   path: { readonly peerId: PeerId; readonly path: LinkKind; readonly previous: LinkKind | null };
+  /** A peer opened a stream. Where nobody listens to this event, streams are refused. */
+  stream: { readonly peerId: PeerId; readonly name: string; readonly stream: ByteStream };
   /** The other side has this message. */
   delivered: { readonly peerId: PeerId; readonly messageId: string };
   /** This message may not have arrived, and nobody tries any longer. */

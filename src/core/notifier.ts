@@ -4,6 +4,7 @@ import { NetworkError } from "./errors.js";
 import { type ConnectionStatus, Emitter, type EventHandler, type NetworkEvents, type PeerId } from "./events.js";
 import type { Message } from "./message/message.js";
 import { MessageQueue } from "./message/message-queue.js";
+import type { ByteStream } from "./stream/byte-stream.js";
 
 export class Notifier {
   // An error handler that throws has nobody left to tell: told to itself, it would throw again, without end.
@@ -20,7 +21,7 @@ export class Notifier {
   }
 
   /** An event that no callback hears. */
-  emit<Name extends Exclude<keyof NetworkEvents, "message" | "connection" | "error">>(
+  emit<Name extends Exclude<keyof NetworkEvents, "message" | "connection" | "error" | "stream">>(
     name: Name,
     event: NetworkEvents[Name],
   ): void {
@@ -39,6 +40,13 @@ export class Notifier {
     if (this.#queues.size === 0) return undefined;
     const held = [...this.#queues].map((queue) => queue.push(message)).filter((taken) => taken !== undefined);
     return held.length > 0 ? Promise.all(held).then(() => undefined) : undefined;
+  }
+
+  /** @returns whether somebody listens for streams */
+  stream(stream: ByteStream): boolean {
+    if (!this.#events.has("stream")) return false;
+    this.#events.emit("stream", { peerId: stream.peerId, name: stream.name, stream });
+    return true;
   }
 
   error(error: NetworkError): void {

@@ -27,17 +27,15 @@ const PAIRS: readonly { readonly title: string; readonly pair: Pair }[] = [
 for (const { title, pair } of PAIRS) {
   test.describe(`the contract, ${title}`, () => {
     for (const scenario of scenariosFor(pair)) {
-      test(scenario.title, async ({ openSdkPage, kind }) => {
-        test.skip(kind === "firefox" && !scenario.essential, "does not depend on the browser: Chromium shows it");
+      // What does not depend on the browser, Chromium alone shows: see the projects in playwright.config.ts.
+      test(scenario.title, scenario.essential ? {} : { tag: "@any-browser" }, async ({ openSdkPage, kind }) => {
         await runScenario(scenario, pair, agentsIn(openSdkPage, [kind]));
       });
     }
   });
 }
 
-test.describe("the contract, a page of one browser to a page of the other", () => {
-  test.beforeEach(({ kind }) => test.skip(kind !== "firefox", "runs once, where both browsers are"));
-
+test.describe("the contract, a page of one browser to a page of the other", { tag: "@both-browsers" }, () => {
   for (const scenario of scenariosFor({ b: "browser" }).filter((one) => one.essential)) {
     test(scenario.title, async ({ openSdkPage }) => {
       await runScenario(scenario, { a: "browser", b: "browser" }, agentsIn(openSdkPage, ["chromium", "firefox"]));

@@ -26,6 +26,8 @@ export class EvilPeer {
         this.dataBytes += bytes.length;
       },
       ack: () => {},
+      stream: () => undefined,
+      streamAck: () => undefined,
       ping: () => {},
       pong: () => {
         this.pongs++;

@@ -7,6 +7,7 @@ import { EndedInstances } from "../../src/core/session/ended-instances.js";
 import { PeerSession } from "../../src/core/session/peer-session.js";
 import { LANE_BULK, LANE_CONTROL, LANE_INTERACTIVE, type Lane } from "../../src/core/session/record.js";
 import type { SessionContext } from "../../src/core/session/session-context.js";
+import type { ByteStream } from "../../src/core/stream/byte-stream.js";
 import { MemoryWire, type WireOptions } from "./memory-link.js";
 import { PlainChannel } from "./plain-channel.js";
 import { SeededRandom } from "./seeded-random.js";
@@ -66,6 +67,8 @@ export class SimPeer {
   hold: (() => PromiseLike<void> | undefined) | null = null;
   /** Called with each status, as a callback of the application is. */
   onStatus: ((status: ConnectionStatus) => void) | null = null;
+  /** Takes streams of the other side; `undefined`: they are refused. */
+  onStream: ((stream: ByteStream) => boolean) | undefined;
   onMessage: (() => void) | null = null;
   onFailed: ((id: string) => void) | null = null;
   acknowledgements = 0;
@@ -167,6 +170,7 @@ export class SimPeer {
           this.onFailed?.(id);
         }),
         restarted: () => undefined,
+        stream: (stream) => this.onStream?.(stream) ?? false,
         acknowledged: ifAlive(() => {
           this.acknowledgements++;
         }),

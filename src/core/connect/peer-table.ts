@@ -8,6 +8,7 @@ import type { LinkKind } from "../path/link.js";
 import { PeerSession } from "../session/peer-session.js";
 import { writeGoodbye } from "../session/record.js";
 import type { ChannelOwner, SessionContext } from "../session/session-context.js";
+import type { ByteStream } from "../stream/byte-stream.js";
 import { PathUpgrader, type UpgraderContext } from "./path-upgrader.js";
 import { Reconnector, type ReconnectorContext } from "./reconnector.js";
 
@@ -28,9 +29,13 @@ export interface PeerTableHandlers {
   status(peerId: PeerId, status: ConnectionStatus, error: NetworkError | null): void;
   path(peerId: PeerId, path: LinkKind, previous: LinkKind | null): void;
   message(peerId: PeerId, bytes: Uint8Array): void | Promise<void>;
+  /** A peer opened a stream. @returns whether somebody takes it */
+  stream(stream: ByteStream): boolean;
   delivered(peerId: PeerId, messageId: string): void;
   failed(peerId: PeerId, messageId: string, error: NetworkError): void;
   acknowledged(peerId: PeerId, peer: Peer): void;
+  /** The peer has lost the conversation: a new one begins in the same session. */
+  restarted(peerId: PeerId): void;
 }
 
 export interface PeerTableContext {
@@ -121,9 +126,13 @@ export class PeerTable {
       },
       message: (bytes) => this.#handlers.message(peerId, bytes),
       control: (bytes) => peer.upgrader.receive(bytes),
+      stream: (stream) => this.#handlers.stream(stream),
       delivered: (messageId) => this.#handlers.delivered(peerId, messageId),
       failed: (messageId, error) => this.#handlers.failed(peerId, messageId, error),
-      restarted: () => peer.upgrader.restarted(),
+      restarted: () => {
+        peer.upgrader.restarted();
+        this.#handlers.restarted(peerId);
+      },
       acknowledged: () => this.#handlers.acknowledged(peerId, peer),
     });
     const connect = (signal: AbortSignal): Promise<unknown> => this.#context.reconnect(peerId, signal);

@@ -5,6 +5,7 @@ import { NetworkError, toNetworkError } from "../errors.js";
 import type { ConnectionStatus, PeerId } from "../events.js";
 import type { LinkKind } from "../path/link.js";
 import type { Millis, Timer } from "../runtime.js";
+import type { ByteStream } from "../stream/byte-stream.js";
 import { Flusher, type FlushSource } from "./flusher.js";
 import { goodbyeError } from "./goodbye.js";
 import { LinkSet } from "./link-set.js";
@@ -13,7 +14,6 @@ import {
   type Hello,
   INSTANCE_BYTES,
   LANE_BULK,
-  LANE_CONTROL,
   LANE_INTERACTIVE,
   LANES,
   type Lane,
@@ -24,7 +24,7 @@ import {
 } from "./record.js";
 import type { ChannelOwner, SessionContext, SessionHandlers } from "./session-context.js";
 import { type SessionChannel, SessionLink } from "./session-link.js";
-import { Traffic } from "./traffic.js";
+import { CONTROL_KINDS, Traffic } from "./traffic.js";
 
 /** From the proven channel to the first hello of the other side. */
 const HELLO_TIMEOUT_MS: Millis = 10_000;
@@ -112,8 +112,12 @@ export class PeerSession {
   /** Queues a message to the other session. */
   sendControl(bytes: Uint8Array): void {
     if (this.#state.kind === "disconnected") return;
-    this.#traffic.push(LANE_CONTROL, bytes, null);
-    this.#flusher.soon();
+    this.#traffic.pushControl(CONTROL_KINDS.paths, bytes);
+  }
+
+  /** Opens a stream to the other side. @throws NetworkError `ERR_OPTION_INVALID`, or why the session is over */
+  openStream(name: string): ByteStream {
+    return this.#traffic.streams.open(name);
   }
 
   /** Calls back when everything that is queued in this lane by now has arrived, or never will. Returns how to stop waiting. */
@@ -171,7 +175,7 @@ export class PeerSession {
   }
 
   #freshTraffic(): Traffic {
-    return new Traffic(this.#context, {
+    return new Traffic(this.peerId, this.#context.ownId < this.peerId, this.#context, {
       message: (bytes) => {
         this.messagesIn++;
         this.bytesIn += bytes.length;
@@ -181,6 +185,8 @@ export class PeerSession {
       delivered: (messageId) => this.#handlers.delivered(messageId),
       acknowledged: () => this.#handlers.acknowledged(),
       windowGrew: () => this.#flusher.acknowledge(),
+      wake: () => this.#flusher.soon(),
+      stream: (stream) => this.#handlers.stream(stream),
     });
   }
 
@@ -307,6 +313,15 @@ export class PeerSession {
       ack: (lane, offset, window) => {
         greeted();
         this.#traffic.acknowledge(lane, offset, window);
+        this.#flusher.soon();
+      },
+      stream: (id, offset, bytes) => {
+        greeted();
+        this.#traffic.acceptStream(id, offset, bytes);
+      },
+      streamAck: (id, offset, window) => {
+        greeted();
+        this.#traffic.streams.acknowledge(id, offset, window);
         this.#flusher.soon();
       },
       ping: (token) => link.pinged(token),

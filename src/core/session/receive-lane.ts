@@ -1,7 +1,8 @@
 // The receiving half of a lane: drops what came twice, refuses gaps, and cuts the stream into messages.
 
 import { NetworkError } from "../errors.js";
-import { LENGTH_PREFIX_BYTES } from "./send-lane.js";
+import { InOrder } from "../stream/in-order.js";
+import { LENGTH_PREFIX_BYTES } from "../stream/send-buffer.js";
 
 /** First size of the buffer of a message in pieces. */
 const SMALLEST_BUFFER_BYTES = 1024;
@@ -9,9 +10,7 @@ const SMALLEST_BUFFER_BYTES = 1024;
 export class ReceiveLane {
   readonly #maxMessageBytes: number;
   readonly #message: (bytes: Uint8Array) => void;
-  #received = 0;
-  /** Highest offset that we allowed the other side to send to. */
-  #limit: number;
+  readonly #order: InOrder;
   readonly #prefix = new Uint8Array(LENGTH_PREFIX_BYTES);
   #prefixBytes = 0;
   /** Length of the message that is arriving; -1 while its length is not known. */
@@ -26,13 +25,13 @@ export class ReceiveLane {
    */
   constructor(maxMessageBytes: number, window: number, message: (bytes: Uint8Array) => void) {
     this.#maxMessageBytes = maxMessageBytes;
-    this.#limit = window;
+    this.#order = new InOrder(window);
     this.#message = message;
   }
 
   /** Offset of the first byte that has not arrived. */
   get received(): number {
-    return this.#received;
+    return this.#order.received;
   }
 
   /** Bytes of the message that is arriving. */
@@ -42,7 +41,7 @@ export class ReceiveLane {
 
   /** Remembers what the other side may send; it never shrinks, as an announcement cannot be taken back. */
   allow(limit: number): void {
-    if (limit > this.#limit) this.#limit = limit;
+    this.#order.allow(limit);
   }
 
   /**
@@ -52,13 +51,9 @@ export class ReceiveLane {
    * @throws NetworkError `ERR_FRAME_SEQUENCE` for a gap or for more than was allowed, `ERR_MESSAGE_TOO_LARGE`
    */
   accept(offset: number, bytes: Uint8Array): boolean {
-    if (offset > this.#received) throw new NetworkError("ERR_FRAME_SEQUENCE", "a gap");
-    const end = offset + bytes.length;
-    if (end > this.#limit) throw new NetworkError("ERR_FRAME_SEQUENCE", "more than the window allows");
-    if (end <= this.#received) return false;
-    const fresh = bytes.subarray(this.#received - offset);
     // Counted before it is handed on: a handler that throws must not make us hand it on again.
-    this.#received = end;
+    const fresh = this.#order.accept(offset, bytes);
+    if (!fresh) return false;
     this.#cut(fresh);
     return true;
   }

@@ -13,11 +13,14 @@ export const LANE_INTERACTIVE: Lane = 1;
 export const LANE_BULK: Lane = 2;
 export const LANES: readonly Lane[] = [LANE_CONTROL, LANE_INTERACTIVE, LANE_BULK];
 
-const ENTRY = { hello: 0, data: 1, ack: 2, ping: 3, pong: 4, retire: 5, goodbye: 6 } as const;
+const ENTRY = { hello: 0, data: 1, ack: 2, ping: 3, pong: 4, retire: 5, goodbye: 6, stream: 7, streamAck: 8 } as const;
 
 /** Bytes before the data of a data entry: kind, lane, offset, length. */
 export const DATA_HEADER_BYTES = 1 + 1 + 6 + 2;
 export const ACK_BYTES = 1 + 1 + 6 + 4;
+/** Bytes before the data of a stream entry: kind, stream, offset, length. */
+export const STREAM_HEADER_BYTES = 1 + 4 + 6 + 2;
+export const STREAM_ACK_BYTES = 1 + 4 + 6 + 4;
 /** Most bytes of one data entry. */
 export const MAX_DATA_BYTES = 65_535;
 export const INSTANCE_BYTES = 16;
@@ -46,6 +49,8 @@ export interface RecordVisitor {
   hello(hello: Hello): void;
   data(lane: Lane, offset: number, bytes: Uint8Array): void;
   ack(lane: Lane, offset: number, window: number): void;
+  stream(id: number, offset: number, bytes: Uint8Array): void;
+  streamAck(id: number, offset: number, window: number): void;
   ping(token: number): void;
   pong(token: number): void;
   retire(): void;
@@ -66,6 +71,15 @@ export function writeData(writer: ByteWriter, lane: Lane, offset: number, length
 
 export function writeAck(writer: ByteWriter, lane: Lane, offset: number, window: number): void {
   writer.u8(ENTRY.ack).u8(lane).u48(offset).u32(window);
+}
+
+/** Writes the head of a stream entry and gives the place for its bytes. */
+export function writeStream(writer: ByteWriter, id: number, offset: number, length: number): Uint8Array {
+  return writer.u8(ENTRY.stream).u32(id).u48(offset).u16(length).reserve(length);
+}
+
+export function writeStreamAck(writer: ByteWriter, id: number, offset: number, window: number): void {
+  writer.u8(ENTRY.streamAck).u32(id).u48(offset).u32(window);
 }
 
 export function writePing(writer: ByteWriter, token: number): void {
@@ -103,6 +117,18 @@ export function readRecord(record: Uint8Array, visitor: RecordVisitor): void {
         const lane = readLane(reader);
         const offset = reader.u48();
         visitor.ack(lane, offset, reader.u32());
+        break;
+      }
+      case ENTRY.stream: {
+        const id = reader.u32();
+        const offset = reader.u48();
+        visitor.stream(id, offset, reader.bytes(reader.u16()));
+        break;
+      }
+      case ENTRY.streamAck: {
+        const id = reader.u32();
+        const offset = reader.u48();
+        visitor.streamAck(id, offset, reader.u32());
         break;
       }
       case ENTRY.ping:

@@ -4,6 +4,7 @@ import type { NetworkError } from "../errors.js";
 import type { ConnectionStatus, PeerId } from "../events.js";
 import type { LinkKind } from "../path/link.js";
 import type { Clock, Millis, Random } from "../runtime.js";
+import type { ByteStream } from "../stream/byte-stream.js";
 import type { EndedInstances } from "./ended-instances.js";
 import type { TrafficLimits } from "./traffic.js";
 
@@ -28,6 +29,8 @@ export interface SessionHandlers {
   message(bytes: Uint8Array): void | PromiseLike<void>;
   /** One message between the two sessions. */
   control(bytes: Uint8Array): void;
+  /** The other side opened a stream. @returns whether somebody takes it */
+  stream(stream: ByteStream): boolean;
   delivered(messageId: string): void;
   /** This message may not have arrived, and nobody tries any longer. */
   failed(messageId: string, error: NetworkError): void;

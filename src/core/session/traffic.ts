@@ -1,7 +1,11 @@
 // What passes between two sessions, whatever carries it: the lanes of both directions, acknowledgements and windows.
 
-import type { ByteWriter } from "../bytes.js";
+import { type ByteWriter, concatBytes } from "../bytes.js";
 import type { NetworkError } from "../errors.js";
+import type { PeerId } from "../events.js";
+import { SendBuffer } from "../stream/send-buffer.js";
+import { encodeStreamControl } from "../stream/stream-control.js";
+import { StreamTable, type StreamTableHandlers, type StreamWriter } from "../stream/stream-table.js";
 import { ReceiveLane } from "./receive-lane.js";
 import {
   ACK_BYTES,
@@ -12,10 +16,13 @@ import {
   LANES,
   type Lane,
   MAX_DATA_BYTES,
+  STREAM_ACK_BYTES,
+  STREAM_HEADER_BYTES,
   writeAck,
   writeData,
+  writeStream,
+  writeStreamAck,
 } from "./record.js";
-import { SendLane } from "./send-lane.js";
 
 export interface TrafficLimits {
   /** Bytes that the other side may send, per lane, ahead of what was handed on. */
@@ -27,17 +34,32 @@ export interface TrafficLimits {
 export interface TrafficHandlers {
   /** One application message, encoded. A promise holds its bytes in the receive window until it settles, either way. */
   message(bytes: Uint8Array): void | PromiseLike<void>;
-  /** One message between the two sessions. */
+  /** One message between the two sessions that is not about a stream. */
   control(bytes: Uint8Array): void;
+  /** The other side opened a stream. @returns whether somebody takes it */
+  stream: StreamTableHandlers["opened"];
   delivered(messageId: string): void;
   /** Application bytes were acknowledged: there may be room in the queue again. */
   acknowledged(): void;
   /** The window has grown without anything having arrived: tell the other side soon. */
   windowGrew(): void;
+  /** There is something to send. */
+  wake(): void;
 }
 
 /** Largest message between sessions: an SDP with many candidates fits. */
 const MAX_CONTROL_BYTES = 64 * 1024;
+
+/** First byte of a message in the control lane: what it is about. Others are for later versions, and passed over. */
+export const CONTROL_KINDS = { paths: 0, stream: 1 } as const;
+
+const STREAM_FORMAT: StreamWriter = {
+  headerBytes: STREAM_HEADER_BYTES,
+  ackBytes: STREAM_ACK_BYTES,
+  maxDataBytes: MAX_DATA_BYTES,
+  data: writeStream,
+  ack: writeStreamAck,
+};
 
 /** Share of a record that bulk data keeps when the interactive lane could fill all of it: one in so many. */
 const BULK_SHARE = 4;
@@ -54,7 +76,7 @@ interface Waiter {
 export class Traffic {
   readonly #limits: TrafficLimits;
   readonly #handlers: TrafficHandlers;
-  readonly #send = [new SendLane(), new SendLane(), new SendLane()] as const;
+  readonly #send = [new SendBuffer(), new SendBuffer(), new SendBuffer()] as const;
   readonly #receive: readonly [ReceiveLane, ReceiveLane, ReceiveLane];
   readonly #ackDue: [boolean, boolean, boolean] = [false, false, false];
   #unackedBytes = 0;
@@ -62,17 +84,32 @@ export class Traffic {
   #waiters: Waiter[] = [];
   /** Why nothing passes any more; `null` as long as something does. */
   #over: NetworkError | null = null;
+  #streamsFirst = false;
+  /** The streams of bytes beside the messages. */
+  readonly streams: StreamTable;
 
-  constructor(limits: TrafficLimits, handlers: TrafficHandlers) {
+  /** @param weAreSmaller - whether our PeerId comes before the other side's: streams that we open have even numbers then */
+  constructor(peerId: PeerId, weAreSmaller: boolean, limits: TrafficLimits, handlers: TrafficHandlers) {
     this.#limits = limits;
     this.#handlers = handlers;
     const window = limits.receiveBufferBytes;
     const message = (bytes: Uint8Array): void => this.#message(bytes);
     this.#receive = [
-      new ReceiveLane(MAX_CONTROL_BYTES, window, (bytes) => handlers.control(bytes)),
+      new ReceiveLane(MAX_CONTROL_BYTES, window, (bytes) => this.#control(bytes)),
       new ReceiveLane(limits.maxMessageBytes, window, message),
       new ReceiveLane(limits.maxMessageBytes, window, message),
     ];
+    this.streams = new StreamTable(peerId, weAreSmaller, {
+      control: (control) => this.pushControl(CONTROL_KINDS.stream, encodeStreamControl(control)),
+      wake: () => handlers.wake(),
+      opened: (stream) => handlers.stream(stream),
+    });
+  }
+
+  #control(bytes: Uint8Array): void {
+    const body = bytes.subarray(1);
+    if (bytes[0] === CONTROL_KINDS.paths) this.#handlers.control(body);
+    else if (bytes[0] === CONTROL_KINDS.stream) this.streams.receiveControl(body);
   }
 
   // ---- outwards --------------------------------------------------------------------------------------------------------
@@ -83,12 +120,19 @@ export class Traffic {
   }
 
   push(lane: Lane, bytes: Uint8Array, messageId: string | null): void {
-    this.#send[lane].push(bytes, messageId);
+    this.#send[lane].pushMessage(bytes, messageId);
+  }
+
+  /** Queues a message to the other session. */
+  pushControl(kind: number, body: Uint8Array): void {
+    this.#send[LANE_CONTROL].pushMessage(concatBytes(Uint8Array.of(kind), body), null);
+    this.#handlers.wake();
   }
 
   /** A new link carries on from what the other side is known to have. */
   rewind(): void {
     for (const lane of this.#send) lane.rewind();
+    this.streams.rewind();
   }
 
   /** Calls back when everything that is queued in this lane by now has arrived, or never will. Returns how to stop waiting. */
@@ -124,6 +168,7 @@ export class Traffic {
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const waiter of waiters) waiter.done(error);
+    this.streams.abandon(error);
     return [...this.#send[LANE_INTERACTIVE].pendingIds(), ...this.#send[LANE_BULK].pendingIds()];
   }
 
@@ -135,10 +180,31 @@ export class Traffic {
     const size = writer.room;
     this.#fillAcks(writer);
     this.#fillLane(writer, LANE_CONTROL, 0, inFlightLimit);
+    if (this.#controlSent) this.streams.fillAcks(writer, STREAM_FORMAT);
     const bulkWaits = this.#send[LANE_BULK].sendableBytes > 0;
     this.#fillLane(writer, LANE_INTERACTIVE, bulkWaits ? Math.floor(size / BULK_SHARE) : 0, inFlightLimit);
     // One record's worth stays free on the link, so that the others need not wait for bulk data to be acknowledged.
-    this.#fillLane(writer, LANE_BULK, 0, inFlightLimit - Math.min(size, inFlightLimit / BULK_SHARE));
+    const bulkLimit = inFlightLimit - Math.min(size, inFlightLimit / BULK_SHARE);
+    // Streams and the bulk lane take turns to be first.
+    if (this.#streamsFirst) this.#fillStreams(writer, bulkLimit);
+    this.#fillLane(writer, LANE_BULK, 0, bulkLimit);
+    if (!this.#streamsFirst) this.#fillStreams(writer, bulkLimit);
+    this.#streamsFirst = !this.#streamsFirst;
+  }
+
+  #fillStreams(writer: ByteWriter, inFlightLimit: number): void {
+    if (this.#controlSent) this.streams.fillData(writer, STREAM_FORMAT, inFlightLimit - this.#inFlightBytes);
+  }
+
+  // Streams never speak ahead of what was said about them: one is opened before its data comes, on every link.
+  get #controlSent(): boolean {
+    const control = this.#send[LANE_CONTROL];
+    return control.cursor === control.end;
+  }
+
+  get #inFlightBytes(): number {
+    const [control, interactive, bulk] = this.#send;
+    return control.inFlightBytes + interactive.inFlightBytes + bulk.inFlightBytes + this.streams.inFlightBytes;
   }
 
   #fillAcks(writer: ByteWriter): void {
@@ -155,9 +221,9 @@ export class Traffic {
 
   #fillLane(writer: ByteWriter, lane: Lane, reserve: number, inFlightLimit: number): void {
     const send = this.#send[lane];
-    const inFlight = this.#send[0].inFlightBytes + this.#send[1].inFlightBytes + this.#send[2].inFlightBytes;
-    const room = Math.min(writer.room - reserve - DATA_HEADER_BYTES, inFlightLimit - inFlight, MAX_DATA_BYTES);
-    const length = Math.min(send.sendableBytes, room);
+    const sendable = Math.min(send.sendableBytes, writer.room - reserve - DATA_HEADER_BYTES, MAX_DATA_BYTES);
+    if (sendable <= 0) return;
+    const length = Math.min(sendable, inFlightLimit - this.#inFlightBytes);
     if (length <= 0) return;
     send.fill(writeData(writer, lane, send.cursor, length));
   }
@@ -186,7 +252,7 @@ export class Traffic {
   }
 
   get ackDue(): boolean {
-    return this.#ackDue[0] || this.#ackDue[1] || this.#ackDue[2];
+    return this.#ackDue[0] || this.#ackDue[1] || this.#ackDue[2] || this.streams.ackDue;
   }
 
   /** @throws NetworkError `ERR_FRAME_SEQUENCE`, `ERR_MESSAGE_TOO_LARGE`, `ERR_MESSAGE_MALFORMED` */
@@ -194,6 +260,12 @@ export class Traffic {
     this.#ackDue[lane] = true;
     this.#unackedBytes += bytes.length;
     this.#receive[lane].accept(offset, bytes);
+  }
+
+  /** Bytes of a stream. @throws NetworkError `ERR_FRAME_SEQUENCE` */
+  acceptStream(id: number, offset: number, bytes: Uint8Array): void {
+    this.#unackedBytes += bytes.length;
+    this.streams.accept(id, offset, bytes);
   }
 
   #message(bytes: Uint8Array): void {

@@ -4,13 +4,13 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { NetworkError } from "../../../src/core/errors.js";
 import { ReceiveLane } from "../../../src/core/session/receive-lane.js";
-import { LENGTH_PREFIX_BYTES, SendLane } from "../../../src/core/session/send-lane.js";
+import { LENGTH_PREFIX_BYTES, SendBuffer } from "../../../src/core/stream/send-buffer.js";
 import { messageOf } from "../../sim/session-pair.js";
 import { refusal } from "../refusal.js";
 
 const WINDOW = 1_000_000;
 
-function take(lane: SendLane, length: number): Uint8Array {
+function take(lane: SendBuffer, length: number): Uint8Array {
   const target = new Uint8Array(length);
   lane.fill(target);
   return target;
@@ -18,9 +18,9 @@ function take(lane: SendLane, length: number): Uint8Array {
 
 /** A stream of whole messages, as bytes. */
 function streamOf(...messages: readonly Uint8Array[]): Uint8Array {
-  const lane = new SendLane();
+  const lane = new SendBuffer();
   lane.acknowledge(0, WINDOW * 100, () => {});
-  for (const message of messages) lane.push(message, null);
+  for (const message of messages) lane.pushMessage(message, null);
   return take(lane, lane.sendableBytes);
 }
 
@@ -36,7 +36,7 @@ describe("a lane", () => {
   test("delivers the exact messages through any cutting, rewinding and repeating, and completes each once, in order", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 80, size: "max" }), (steps) => {
-        const sender = new SendLane();
+        const sender = new SendBuffer();
         const got: Uint8Array[] = [];
         const receiver = new ReceiveLane(4000, WINDOW, (bytes) => got.push(bytes));
         sender.acknowledge(0, WINDOW, () => {});
@@ -55,7 +55,7 @@ describe("a lane", () => {
         for (const one of steps) {
           if (one.do === "push") {
             const message = messageOf(pushed.length, one.length).subarray(0, one.length);
-            sender.push(message, `m${pushed.length}`);
+            sender.pushMessage(message, `m${pushed.length}`);
             pushed.push(message);
           } else if (one.do === "send") send(one.length);
           else if (one.do === "acknowledge") acknowledge();
@@ -77,12 +77,12 @@ describe("a lane", () => {
   });
 
   test("keeps its books over thousands of messages acknowledged a few at a time", () => {
-    const sender = new SendLane();
+    const sender = new SendBuffer();
     const got: number[] = [];
     const receiver = new ReceiveLane(100, WINDOW, (bytes) => got.push(new DataView(bytes.slice().buffer).getUint32(0)));
     sender.acknowledge(0, WINDOW, () => {});
     const completed: string[] = [];
-    for (let i = 0; i < 5000; i++) sender.push(messageOf(i, 8), String(i));
+    for (let i = 0; i < 5000; i++) sender.pushMessage(messageOf(i, 8), String(i));
     while (sender.sendableBytes > 0) {
       const offset = sender.cursor;
       receiver.accept(offset, take(sender, Math.min(61, sender.sendableBytes)));
@@ -97,8 +97,8 @@ describe("a lane", () => {
 
 describe("a sending lane", () => {
   test("sends no more than the window allows, and what is left when it grows", () => {
-    const lane = new SendLane();
-    lane.push(new Uint8Array(100), "a");
+    const lane = new SendBuffer();
+    lane.pushMessage(new Uint8Array(100), "a");
     expect(lane.sendableBytes).toBe(0);
     lane.acknowledge(0, 30, () => {});
     expect(lane.sendableBytes).toBe(30);
@@ -109,16 +109,16 @@ describe("a sending lane", () => {
   });
 
   test("does not take a window back: a smaller one is out of date", () => {
-    const lane = new SendLane();
-    lane.push(new Uint8Array(100), "a");
+    const lane = new SendBuffer();
+    lane.pushMessage(new Uint8Array(100), "a");
     lane.acknowledge(0, 50, () => {});
     lane.acknowledge(0, 10, () => {});
     expect(lane.sendableBytes).toBe(50);
   });
 
   test("refuses an acknowledgement of bytes that were never sent", () => {
-    const lane = new SendLane();
-    lane.push(new Uint8Array(100), "a");
+    const lane = new SendBuffer();
+    lane.pushMessage(new Uint8Array(100), "a");
     lane.acknowledge(0, 50, () => {});
     take(lane, 20);
     for (const offset of [21, 104, 2 ** 48 - 1]) {
@@ -128,10 +128,10 @@ describe("a sending lane", () => {
   });
 
   test("takes an acknowledgement that runs ahead of a rewound cursor: an earlier link had carried it", () => {
-    const lane = new SendLane();
+    const lane = new SendBuffer();
     const completed: string[] = [];
-    lane.push(new Uint8Array(16), "a");
-    lane.push(new Uint8Array(16), "b");
+    lane.pushMessage(new Uint8Array(16), "a");
+    lane.pushMessage(new Uint8Array(16), "b");
     lane.acknowledge(0, 100, () => {});
     take(lane, 40);
     lane.rewind();
@@ -143,9 +143,9 @@ describe("a sending lane", () => {
   });
 
   test("ignores an acknowledgement that is older than the last", () => {
-    const lane = new SendLane();
+    const lane = new SendBuffer();
     const completed: string[] = [];
-    lane.push(new Uint8Array(6), "a");
+    lane.pushMessage(new Uint8Array(6), "a");
     lane.acknowledge(0, 100, () => {});
     take(lane, 10);
     for (const offset of [10, 3, 0, 10]) lane.acknowledge(offset, 100, (id) => completed.push(id));
@@ -154,9 +154,9 @@ describe("a sending lane", () => {
   });
 
   test("completes a message only when its last byte has arrived", () => {
-    const lane = new SendLane();
+    const lane = new SendBuffer();
     const completed: string[] = [];
-    lane.push(new Uint8Array(6), "a");
+    lane.pushMessage(new Uint8Array(6), "a");
     lane.acknowledge(0, 100, () => {});
     take(lane, 10);
     lane.acknowledge(9, 100, (id) => completed.push(id));

@@ -34,6 +34,8 @@ function listener(): { visitor: RecordVisitor; told: unknown[] } {
     hello: (hello) => told.push(["hello", hello]),
     data: (lane, offset, bytes) => told.push(["data", lane, offset, [...bytes]]),
     ack: (lane, offset, window) => told.push(["ack", lane, offset, window]),
+    stream: (...entry) => told.push(["stream", ...entry]),
+    streamAck: (...entry) => told.push(["streamAck", ...entry]),
     ping: (token) => told.push(["ping", token]),
     pong: (token) => told.push(["pong", token]),
     retire: () => told.push(["retire"]),

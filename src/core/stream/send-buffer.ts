@@ -1,13 +1,15 @@
-// The sending half of a lane: a stream of bytes, addressed by offset, kept until the other side has acknowledged it.
+// The sending half of a stream of bytes, addressed by offset: each byte is kept until the other side has acknowledged it.
 
 import { NetworkError } from "../errors.js";
 
-/** A message in the stream; `end` is the offset behind its last byte. */
+/** One piece as it was queued; `end` is the offset behind its last byte. */
 interface Part {
   readonly bytes: Uint8Array;
+  /** Bytes of the length in front of it: a message has one, bare bytes have none. */
+  readonly prefix: number;
   readonly start: number;
   readonly end: number;
-  /** Message id for the application's events; `null` for what the session itself sends. */
+  /** Message id for the application's events; `null` for bare bytes and for what the session itself sends. */
   readonly id: string | null;
 }
 
@@ -17,7 +19,7 @@ export const LENGTH_PREFIX_BYTES = 4;
 /** Where the parts at the front of the array have been dropped, the array is cut once this many are gone. */
 const COMPACT_AT = 1024;
 
-export class SendLane {
+export class SendBuffer {
   #parts: Part[] = [];
   #head = 0;
   /** Index of the part that holds `#cursor`; equals the number of parts when everything was sent. */
@@ -39,6 +41,11 @@ export class SendLane {
     return this.#cursor - this.#acked;
   }
 
+  /** Whether every byte was sent at least once, on whatever link. */
+  get wasSent(): boolean {
+    return this.#highest === this.#end;
+  }
+
   get acked(): number {
     return this.#acked;
   }
@@ -53,11 +60,30 @@ export class SendLane {
     return Math.max(0, Math.min(this.#end, this.#limit) - this.#cursor);
   }
 
-  /** Queues one message. `bytes` stays in use until it is acknowledged and must not change. */
-  push(bytes: Uint8Array, id: string | null): void {
+  /** Queues one message behind its length. `bytes` stays in use until it is acknowledged and must not change. */
+  pushMessage(bytes: Uint8Array, id: string | null): void {
+    this.#push(bytes, LENGTH_PREFIX_BYTES, id);
+  }
+
+  /** Queues bare bytes, which stay in use as those of a message do. */
+  push(bytes: Uint8Array): void {
+    this.#push(bytes, 0, null);
+  }
+
+  /** Drops everything: nothing more is sent, and what was sent is taken for acknowledged. */
+  clear(): void {
+    this.#parts = [];
+    this.#head = 0;
+    this.#at = 0;
+    this.#end = this.#highest;
+    this.#cursor = this.#end;
+    this.#acked = this.#end;
+  }
+
+  #push(bytes: Uint8Array, prefix: number, id: string | null): void {
     const start = this.#end;
-    this.#end = start + LENGTH_PREFIX_BYTES + bytes.length;
-    this.#parts.push({ bytes, start, end: this.#end, id });
+    this.#end = start + prefix + bytes.length;
+    this.#parts.push({ bytes, prefix, start, end: this.#end, id });
   }
 
   /** Copies the next bytes of the stream into `target`, which `sendableBytes` has room for, and moves the cursor. */
@@ -66,14 +92,13 @@ export class SendLane {
     while (written < target.length) {
       const part = this.#parts[this.#at] as Part;
       let within = this.#cursor - part.start;
-      if (within < LENGTH_PREFIX_BYTES) {
+      if (within < part.prefix) {
         const length = part.bytes.length;
-        for (; within < LENGTH_PREFIX_BYTES && written < target.length; within++)
-          target[written++] = length >>> (24 - 8 * within);
+        for (; within < part.prefix && written < target.length; within++) target[written++] = length >>> (24 - 8 * within);
         this.#cursor = part.start + within;
       }
-      if (written < target.length && within >= LENGTH_PREFIX_BYTES) {
-        const from = within - LENGTH_PREFIX_BYTES;
+      if (written < target.length && within >= part.prefix) {
+        const from = within - part.prefix;
         const count = Math.min(part.bytes.length - from, target.length - written);
         target.set(from === 0 && count === part.bytes.length ? part.bytes : part.bytes.subarray(from, from + count), written);
         written += count;
@@ -94,7 +119,7 @@ export class SendLane {
    * @param completed - called with the id of each message that is acknowledged now for the first time
    * @throws NetworkError `ERR_FRAME_SEQUENCE` when it acknowledges what was never sent
    */
-  acknowledge(offset: number, window: number, completed: (id: string) => void): void {
+  acknowledge(offset: number, window: number, completed?: (id: string) => void): void {
     if (offset > this.#highest) throw new NetworkError("ERR_FRAME_SEQUENCE", "acknowledges what was never sent");
     this.#limit = Math.max(this.#limit, offset + window);
     if (offset <= this.#acked) return;
@@ -104,7 +129,7 @@ export class SendLane {
       if (part.end > offset) break;
       this.#parts[this.#head] = GONE;
       this.#head++;
-      if (part.id !== null) completed(part.id);
+      if (part.id !== null) completed?.(part.id);
     }
     if (this.#cursor < offset) this.#seek(offset);
     this.#compact();
@@ -140,4 +165,4 @@ export class SendLane {
   }
 }
 
-const GONE: Part = { bytes: new Uint8Array(0), start: 0, end: 0, id: null };
+const GONE: Part = { bytes: new Uint8Array(0), prefix: 0, start: 0, end: 0, id: null };
