@@ -175,6 +175,8 @@ const PLAIN = new Set([
   "AbortSignal",
   "DOMException",
   "Blob",
+  "ReadableStream",
+  "WritableStream",
 ]);
 
 /** Each use of a platform's global in core, found by the compiler: a name that leads into the declarations of web workers. */

@@ -17,6 +17,25 @@ export interface SendOptions {
    * others, such as parts of a file. Default `"interactive"`.
    */
   readonly lane?: "interactive" | "bulk";
+  /**
+   * Drop the message when it could not be sent within this many ms, and tell `failed` with `ERR_MESSAGE_EXPIRED`. Once it is on
+   * its way it is delivered like any other. Such a message may be overtaken by others of its lane. Default: never dropped.
+   */
+  readonly ttlMs?: number;
+  /**
+   * A newer message with the same key replaces this one while it waits; the replaced one fails with `ERR_MESSAGE_REPLACED`. For
+   * cursors, positions and whatever only the newest matters of. Default: nothing is replaced.
+   */
+  readonly latest?: string;
+}
+
+/** What `setMessageCallback` takes. */
+export interface MessageCallbackOptions {
+  /**
+   * Waits for the promise that the callback gives back before it is called with the next message of the same peer. What waits
+   * counts against `limits.receiveBufferBytes`, so a slow callback slows its senders. Default `false`.
+   */
+  readonly awaited?: boolean;
 }
 
 export interface DeliverOptions extends SendOptions {

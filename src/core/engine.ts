@@ -285,6 +285,7 @@ export class Engine {
       },
       reconnector: { clock, random, baseMs: limits.reconnectBaseMs, maxMs: limits.reconnectMaxMs },
       maxConnections: limits.maxConnections,
+      evictIdle: this.#options.evictIdle ?? false,
       reconnect: (peerId, signal) => this.#reconnect(peerId, signal),
     };
   }

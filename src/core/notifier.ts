@@ -12,7 +12,10 @@ export class Notifier {
     if (name !== "error") this.callbackThrew(error);
   });
   readonly #queues = new Set<MessageQueue>();
-  onMessage: ((message: Message) => void) | null = null;
+  onMessage: ((message: Message) => unknown) | null = null;
+  /** Whether the next message of a peer waits for what `onMessage` gave back for the one before. */
+  awaitsMessages = false;
+  readonly #turns = new Map<PeerId, Promise<void>>();
   onConnection: ((peerId: PeerId, status: ConnectionStatus) => void) | null = null;
   onError: ((error: NetworkError) => void) | null = null;
 
@@ -33,13 +36,33 @@ export class Notifier {
     this.#events.emit("connection", { peerId, status, error });
   }
 
-  /** @returns settles when all message loops have taken it; `undefined` when none is behind */
+  /** @returns settles when the callback and all message loops have taken it; `undefined` when none is behind */
   message(message: Message): Promise<void> | undefined {
-    this.#guard(() => this.onMessage?.(message));
+    const held: Promise<void>[] = [];
+    if (this.awaitsMessages && this.onMessage) held.push(this.#inTurn(message));
+    else this.#guard(() => this.onMessage?.(message));
     this.#events.emit("message", message);
-    if (this.#queues.size === 0) return undefined;
-    const held = [...this.#queues].map((queue) => queue.push(message)).filter((taken) => taken !== undefined);
+    for (const queue of this.#queues) {
+      const taken = queue.push(message);
+      if (taken) held.push(taken);
+    }
     return held.length > 0 ? Promise.all(held).then(() => undefined) : undefined;
+  }
+
+  // One message of a peer at a time: its turn is over when the callback's promise has settled.
+  #inTurn(message: Message): Promise<void> {
+    const { senderId } = message;
+    const before = this.#turns.get(senderId) ?? Promise.resolve();
+    const turn = before.then(async () => {
+      try {
+        await this.onMessage?.(message);
+      } catch (error) {
+        this.callbackThrew(error);
+      }
+      if (this.#turns.get(senderId) === turn) this.#turns.delete(senderId);
+    });
+    this.#turns.set(senderId, turn);
+    return turn;
   }
 
   /** @returns whether somebody listens for streams */

@@ -56,6 +56,11 @@ export interface NetworkManagerOptions {
   readonly host?: string;
   /** Whether a session on the relay moves to a direct path by itself. Default `true`. */
   readonly upgrade?: boolean;
+  /**
+   * Whether a new session may take the place of one that has been idle for 10 s at least, when `limits.maxConnections` is reached.
+   * Default `false`: the new one is refused, and the dialler learns it.
+   */
+  readonly evictIdle?: boolean;
   /** Limits and time-outs to change. */
   readonly limits?: Partial<NetworkLimits>;
 }
@@ -111,6 +116,7 @@ const OPTION_NAMES: ReadonlySet<string> = new Set([
   "wrtc",
   "host",
   "upgrade",
+  "evictIdle",
   "limits",
 ]);
 
@@ -144,12 +150,13 @@ export function checkOptions(options: NetworkManagerOptions): void {
   for (const name of Object.keys(options)) {
     if (!OPTION_NAMES.has(name)) throw invalid(`${name} is not known`);
   }
-  const { name, host, upgrade, limits, identity } = options;
+  const { name, host, upgrade, evictIdle, limits, identity } = options;
   if (name !== undefined && (typeof name !== "string" || encodeUtf8(name).length > 64)) {
     throw invalid("name must be text of at most 64 bytes");
   }
   if (host !== undefined && typeof host !== "string") throw invalid("host must be an address to bind, as text");
   if (upgrade !== undefined && typeof upgrade !== "boolean") throw invalid("upgrade must be true or false");
+  if (evictIdle !== undefined && typeof evictIdle !== "boolean") throw invalid("evictIdle must be true or false");
   if (limits !== undefined && (typeof limits !== "object" || limits === null)) throw invalid("limits must be an object");
   if (identity instanceof Uint8Array && identity.length !== 32) throw invalid("identity must be a seed of 32 bytes");
   listOf("relays", options.relays).forEach(checkRelayUrl);

@@ -30,14 +30,15 @@ export class Outgoing {
   /** @returns whether the message was queued. @throws NetworkError `ERR_MESSAGE_…`, also when there is no such peer */
   send(peer: Peer | undefined, message: OutgoingMessage, options: SendOptions): boolean {
     const encoded = this.#encode(message);
-    return peer !== undefined && this.#enqueue(peer, encoded, laneOf(options));
+    checkFreshness(options);
+    return peer !== undefined && this.#enqueue(peer, encoded, options);
   }
 
   /** @returns how many peers took it */
   sendToAll(peers: readonly Peer[], message: OutgoingMessage, options: SendOptions): number {
     const encoded = this.#encode(message);
-    const lane = laneOf(options);
-    return peers.filter((peer) => peer.session.status !== "connecting" && this.#enqueue(peer, encoded, lane)).length;
+    checkFreshness(options);
+    return peers.filter((peer) => peer.session.status !== "connecting" && this.#enqueue(peer, encoded, options)).length;
   }
 
   /** Resolves when the other side has it. @throws NetworkError `ERR_LIMIT_QUEUE`, or why it did not arrive; or the signal's reason */
@@ -46,14 +47,17 @@ export class Outgoing {
     signal?.throwIfAborted();
     const encoded = this.#encode(message);
     if (!peer) throw new NetworkError("ERR_PEER_UNKNOWN", undefined, { peerId });
-    const lane = laneOf(options);
-    if (!this.#enqueue(peer, encoded, lane)) throw new NetworkError("ERR_LIMIT_QUEUE", undefined, { peerId });
+    checkFreshness(options);
+    if (!this.#enqueue(peer, encoded, options)) throw new NetworkError("ERR_LIMIT_QUEUE", undefined, { peerId });
     await new Promise<void>((resolve, reject) => {
-      const stop = peer.session.whenDelivered(lane, (error) => {
+      const settle = (error: NetworkError | null): void => {
         signal?.removeEventListener("abort", abort);
         if (error) reject(error);
         else resolve();
-      });
+      };
+      const stop = isLate(options)
+        ? this.#whenFateIsTold(peerId, encoded.id, settle)
+        : peer.session.whenDelivered(laneOf(options), settle);
       const abort = (): void => {
         stop();
         reject(signal?.reason);
@@ -94,13 +98,30 @@ export class Outgoing {
     return { id, bytes: encodeEnvelope(message, id, this.#clock.date(), this.#limits.maxMessageBytes) };
   }
 
-  #enqueue(peer: Peer, { id, bytes }: Encoded, lane: Lane): boolean {
+  // A message that has no place in its lane yet is known by its id alone.
+  #whenFateIsTold(peerId: string, messageId: string, settle: (error: NetworkError | null) => void): () => void {
+    const stop = (): void => {
+      for (const one of stops) one();
+    };
+    const about = (event: { readonly peerId: string; readonly messageId: string }, error: NetworkError | null): void => {
+      if (event.peerId !== peerId || event.messageId !== messageId) return;
+      stop();
+      settle(error);
+    };
+    const stops = [
+      this.#notifier.on("delivered", (event) => about(event, null)),
+      this.#notifier.on("failed", (event) => about(event, event.error)),
+    ];
+    return stop;
+  }
+
+  #enqueue(peer: Peer, { id, bytes }: Encoded, options: SendOptions): boolean {
     if (peer.session.status === "disconnected") return false;
     if (this.#isFull(peer)) {
       peer.blocked = true;
       return false;
     }
-    peer.session.sendMessage(bytes, id, lane);
+    peer.session.sendMessage(bytes, id, laneOf(options), isLate(options) ? options : undefined);
     return true;
   }
 
@@ -113,3 +134,20 @@ export class Outgoing {
 function laneOf(options: SendOptions): Lane {
   return options.lane === "bulk" ? LANE_BULK : LANE_INTERACTIVE;
 }
+
+function isLate(options: SendOptions): boolean {
+  return options.ttlMs !== undefined || options.latest !== undefined;
+}
+
+function checkFreshness({ ttlMs, latest, lane }: SendOptions): void {
+  if (ttlMs !== undefined && !(typeof ttlMs === "number" && ttlMs >= 0))
+    throw new NetworkError("ERR_OPTION_INVALID", "ttlMs must be 0 or more");
+  if (latest !== undefined && (typeof latest !== "string" || latest.length > MAX_KEY_LENGTH)) {
+    throw new NetworkError("ERR_OPTION_INVALID", `latest must be text of at most ${MAX_KEY_LENGTH} characters`);
+  }
+  if (lane === "bulk" && (ttlMs !== undefined || latest !== undefined)) {
+    throw new NetworkError("ERR_OPTION_INVALID", "ttlMs and latest are for the interactive lane");
+  }
+}
+
+const MAX_KEY_LENGTH = 255;

@@ -45,6 +45,8 @@ export interface PeerTableContext {
   readonly upgrade: boolean;
   readonly reconnector: Omit<ReconnectorContext, "connect">;
   readonly maxConnections: number;
+  /** Whether a new session may take the place of an idle one. */
+  readonly evictIdle: boolean;
   /** One attempt to reach a peer that we had a session with, over every way known. */
   reconnect(peerId: PeerId, signal: AbortSignal): Promise<unknown>;
 }
@@ -72,7 +74,7 @@ export class PeerTable {
   adopt(peerId: PeerId, channel: SecureChannel, rank: number): ChannelOwner | null {
     let peer = this.#peers.get(peerId);
     if (!peer) {
-      if (this.#peers.size >= this.#context.maxConnections) {
+      if (this.#peers.size >= this.#context.maxConnections && !this.#evictIdle()) {
         channel.send(goodbyeRecord());
         return null;
       }
@@ -115,6 +117,15 @@ export class PeerTable {
       if (this.#context.upgrade) peer.upgrader.networkChanged();
       peer.reconnector.networkChanged();
     }
+  }
+
+  #evictIdle(): boolean {
+    if (!this.#context.evictIdle) return false;
+    const idleSince = this.#context.session.clock.now() - LEAST_IDLE_MS;
+    const idle = this.all.filter(({ session }) => session.usage.usedAt <= idleSince && session.queuedBytes === 0);
+    const [first] = idle.sort((a, b) => a.session.usage.usedAt - b.session.usage.usedAt);
+    first?.session.close("limit", new NetworkError("ERR_LIMIT_CONNECTIONS", "idle, and another needed the place"));
+    return first !== undefined;
   }
 
   #create(peerId: PeerId): Peer {
@@ -176,6 +187,9 @@ export class PeerTable {
     this.#handlers.status(peerId, status, error);
   }
 }
+
+/** A session that was used within this time is not idle. */
+const LEAST_IDLE_MS = 10_000;
 
 function goodbyeRecord(): Uint8Array {
   const writer = new ByteWriter(2);

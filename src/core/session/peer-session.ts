@@ -8,6 +8,7 @@ import type { Millis, Timer } from "../runtime.js";
 import type { ByteStream } from "../stream/byte-stream.js";
 import { Flusher, type FlushSource } from "./flusher.js";
 import { goodbyeError } from "./goodbye.js";
+import type { Freshness } from "./late-queue.js";
 import { LinkSet } from "./link-set.js";
 import {
   type GoodbyeReason,
@@ -25,6 +26,7 @@ import {
 import type { ChannelOwner, SessionContext, SessionHandlers } from "./session-context.js";
 import { type SessionChannel, SessionLink } from "./session-link.js";
 import { CONTROL_KINDS, Traffic } from "./traffic.js";
+import { Usage } from "./usage.js";
 
 /** From the proven channel to the first hello of the other side. */
 const HELLO_TIMEOUT_MS: Millis = 10_000;
@@ -51,16 +53,14 @@ export class PeerSession {
   #traffic: Traffic;
   #lastPath: LinkKind | null = null;
   #linkCount = 0;
-  messagesIn = 0;
-  messagesOut = 0;
-  bytesIn = 0;
-  bytesOut = 0;
+  readonly usage: Usage;
 
   constructor(peerId: PeerId, context: SessionContext, handlers: SessionHandlers) {
     this.peerId = peerId;
     this.#context = context;
     this.#handlers = handlers;
     this.#instance = context.random.bytes(INSTANCE_BYTES);
+    this.usage = new Usage(context.clock);
     this.#traffic = this.#freshTraffic();
     const source = (): FlushSource => ({ link: this.#links.active, traffic: this.#traffic });
     this.#flusher = new Flusher(context.clock, context.recordBuffer, source);
@@ -100,12 +100,16 @@ export class PeerSession {
     return this.#traffic.queuedBytes;
   }
 
-  /** Queues an encoded message. @throws NetworkError `ERR_CLOSED` when the session is over */
-  sendMessage(bytes: Uint8Array, messageId: string, lane: Lane): void {
+  /**
+   * Queues an encoded message.
+   * @param freshness - for a message that may be dropped or replaced while it waits; it travels in the interactive lane
+   * @throws NetworkError `ERR_CLOSED` when the session is over
+   */
+  sendMessage(bytes: Uint8Array, messageId: string, lane: Lane, freshness?: Freshness): void {
     if (this.#state.kind === "disconnected") throw new NetworkError("ERR_CLOSED", undefined, { peerId: this.peerId });
-    this.#traffic.push(lane, bytes, messageId);
-    this.messagesOut++;
-    this.bytesOut += bytes.length;
+    if (freshness) this.#traffic.pushLate(bytes, messageId, freshness);
+    else this.#traffic.push(lane, bytes, messageId);
+    this.usage.sent(bytes.length);
     this.#flusher.soon();
   }
 
@@ -175,14 +179,14 @@ export class PeerSession {
   }
 
   #freshTraffic(): Traffic {
-    return new Traffic(this.peerId, this.#context.ownId < this.peerId, this.#context, {
+    return new Traffic(this.peerId, this.#context.ownId < this.peerId, this.#context.clock, this.#context, {
       message: (bytes) => {
-        this.messagesIn++;
-        this.bytesIn += bytes.length;
+        this.usage.received(bytes.length);
         return this.#handlers.message(bytes);
       },
       control: (bytes) => this.#handlers.control(bytes),
       delivered: (messageId) => this.#handlers.delivered(messageId),
+      failed: (messageId, error) => this.#handlers.failed(messageId, error),
       acknowledged: () => this.#handlers.acknowledged(),
       windowGrew: () => this.#flusher.acknowledge(),
       wake: () => this.#flusher.soon(),

@@ -4,7 +4,7 @@ import { ByteWriter } from "../bytes.js";
 import type { SecureChannel } from "../channel/secure-channel.js";
 import { NetworkError } from "../errors.js";
 import type { Clock, Millis, Timer } from "../runtime.js";
-import { type KeepAlivePolicy, keepAliveAction, keepAlivePolicy, smoothRtt } from "./keep-alive.js";
+import { answerTimeout, type KeepAlivePolicy, keepAliveAction, keepAlivePolicy, smoothRtt } from "./keep-alive.js";
 import { writePing, writePong, writeRetire } from "./record.js";
 
 /** What a session needs of a channel. */
@@ -134,13 +134,13 @@ export class SessionLink {
   }
 
   #tick(): void {
-    const action = keepAliveAction(this.#policy, this.#clock.now(), this.#lastHeard, this.#pingedAt);
+    const action = keepAliveAction(this.#policy, this.#clock.now(), this.#lastHeard, this.#pingedAt, this.#rttMs);
     if (action.kind === "dead") {
       this.#dead(new NetworkError("ERR_CLOSED_TIMEOUT"));
       return;
     }
     if (action.kind === "ping") this.ping();
-    const wait = action.kind === "wait" ? action.ms : this.#policy.answerMs;
+    const wait = action.kind === "wait" ? action.ms : answerTimeout(this.#policy, this.#rttMs);
     this.#timer = this.#clock.after(Math.max(1, wait), () => this.#tick());
   }
 }

@@ -3,9 +3,11 @@
 import { type ByteWriter, concatBytes } from "../bytes.js";
 import type { NetworkError } from "../errors.js";
 import type { PeerId } from "../events.js";
+import type { Clock } from "../runtime.js";
 import { SendBuffer } from "../stream/send-buffer.js";
 import { encodeStreamControl } from "../stream/stream-control.js";
 import { StreamTable, type StreamTableHandlers, type StreamWriter } from "../stream/stream-table.js";
+import { type Freshness, LateQueue } from "./late-queue.js";
 import { ReceiveLane } from "./receive-lane.js";
 import {
   ACK_BYTES,
@@ -39,6 +41,8 @@ export interface TrafficHandlers {
   /** The other side opened a stream. @returns whether somebody takes it */
   stream: StreamTableHandlers["opened"];
   delivered(messageId: string): void;
+  /** This message was dropped before it was sent. */
+  failed(messageId: string, error: NetworkError): void;
   /** Application bytes were acknowledged: there may be room in the queue again. */
   acknowledged(): void;
   /** The window has grown without anything having arrived: tell the other side soon. */
@@ -76,6 +80,7 @@ interface Waiter {
 export class Traffic {
   readonly #limits: TrafficLimits;
   readonly #handlers: TrafficHandlers;
+  readonly #late: LateQueue;
   readonly #send = [new SendBuffer(), new SendBuffer(), new SendBuffer()] as const;
   readonly #receive: readonly [ReceiveLane, ReceiveLane, ReceiveLane];
   readonly #ackDue: [boolean, boolean, boolean] = [false, false, false];
@@ -89,9 +94,10 @@ export class Traffic {
   readonly streams: StreamTable;
 
   /** @param weAreSmaller - whether our PeerId comes before the other side's: streams that we open have even numbers then */
-  constructor(peerId: PeerId, weAreSmaller: boolean, limits: TrafficLimits, handlers: TrafficHandlers) {
+  constructor(peerId: PeerId, weAreSmaller: boolean, clock: Clock, limits: TrafficLimits, handlers: TrafficHandlers) {
     this.#limits = limits;
     this.#handlers = handlers;
+    this.#late = new LateQueue(clock, (messageId, error) => handlers.failed(messageId, error));
     const window = limits.receiveBufferBytes;
     const message = (bytes: Uint8Array): void => this.#message(bytes);
     this.#receive = [
@@ -116,7 +122,12 @@ export class Traffic {
 
   /** Application bytes queued or unacknowledged. */
   get queuedBytes(): number {
-    return this.#send[LANE_INTERACTIVE].pendingBytes + this.#send[LANE_BULK].pendingBytes;
+    return this.#send[LANE_INTERACTIVE].pendingBytes + this.#send[LANE_BULK].pendingBytes + this.#late.bytes;
+  }
+
+  /** Queues a message for the interactive lane that may still be dropped or replaced until it is sent. */
+  pushLate(bytes: Uint8Array, messageId: string, freshness: Freshness): void {
+    this.#late.push(bytes, messageId, freshness);
   }
 
   push(lane: Lane, bytes: Uint8Array, messageId: string | null): void {
@@ -169,7 +180,8 @@ export class Traffic {
     this.#waiters = [];
     for (const waiter of waiters) waiter.done(error);
     this.streams.abandon(error);
-    return [...this.#send[LANE_INTERACTIVE].pendingIds(), ...this.#send[LANE_BULK].pendingIds()];
+    this.#late.stop();
+    return [...this.#send[LANE_INTERACTIVE].pendingIds(), ...this.#send[LANE_BULK].pendingIds(), ...this.#late.ids];
   }
 
   /**
@@ -182,6 +194,7 @@ export class Traffic {
     this.#fillLane(writer, LANE_CONTROL, 0, inFlightLimit);
     if (this.#controlSent) this.streams.fillAcks(writer, STREAM_FORMAT);
     const bulkWaits = this.#send[LANE_BULK].sendableBytes > 0;
+    this.#bindLate(writer.room);
     this.#fillLane(writer, LANE_INTERACTIVE, bulkWaits ? Math.floor(size / BULK_SHARE) : 0, inFlightLimit);
     // One record's worth stays free on the link, so that the others need not wait for bulk data to be acknowledged.
     const bulkLimit = inFlightLimit - Math.min(size, inFlightLimit / BULK_SHARE);
@@ -190,6 +203,18 @@ export class Traffic {
     this.#fillLane(writer, LANE_BULK, 0, bulkLimit);
     if (!this.#streamsFirst) this.#fillStreams(writer, bulkLimit);
     this.#streamsFirst = !this.#streamsFirst;
+  }
+
+  // What may be dropped enters the lane only when the lane is empty, and only as much as fits: from there on it is sent in any case.
+  #bindLate(room: number): void {
+    const lane = this.#send[LANE_INTERACTIVE];
+    let left = Math.min(room, lane.windowBytes);
+    while (this.#late.bytes > 0 && left > 0 && (lane.cursor === lane.end || left < room)) {
+      const message = this.#late.take();
+      if (!message) return;
+      lane.pushMessage(message.bytes, message.id);
+      left -= message.bytes.length;
+    }
   }
 
   #fillStreams(writer: ByteWriter, inFlightLimit: number): void {

@@ -60,6 +60,11 @@ export class SendBuffer {
     return Math.max(0, Math.min(this.#end, this.#limit) - this.#cursor);
   }
 
+  /** Bytes that the receiver's window leaves beyond what is queued. */
+  get windowBytes(): number {
+    return Math.max(0, this.#limit - this.#end);
+  }
+
   /** Queues one message behind its length. `bytes` stays in use until it is acknowledged and must not change. */
   pushMessage(bytes: Uint8Array, id: string | null): void {
     this.#push(bytes, LENGTH_PREFIX_BYTES, id);

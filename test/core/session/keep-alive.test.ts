@@ -1,16 +1,16 @@
 // The rules of keep-alive, over a table of moments.
 
 import { describe, expect, test } from "vitest";
-import { keepAliveAction, keepAlivePolicy, smoothRtt } from "../../../src/core/session/keep-alive.js";
+import { answerTimeout, keepAliveAction, keepAlivePolicy, smoothRtt } from "../../../src/core/session/keep-alive.js";
 
 describe("the policy", () => {
   test.each([
     ["udp", 5_000, 15_000],
     ["webrtc", 5_000, 15_000],
-    ["tcp", 15_000, 20_000],
-    ["websocket", 15_000, 20_000],
-    ["relay", 15_000, 20_000],
-    ["of an application", 15_000, 20_000],
+    ["tcp", 10_000, 15_000],
+    ["websocket", 10_000, 15_000],
+    ["relay", 10_000, 15_000],
+    ["of an application", 10_000, 15_000],
   ])("for %s pings after %i ms of silence and gives up after %i ms", (kind, idleMs, deadMs) => {
     const policy = keepAlivePolicy(kind);
     expect(policy.idleMs).toBe(idleMs);
@@ -34,7 +34,22 @@ describe("what to do", () => {
     ["heard after the ping", 20_100, 15_101, 15_100, wait(10_001)],
     ["heard after the ping, and quiet since", 30_101, 15_101, 15_100, { kind: "ping" }],
   ])("when %s", (_name, now, lastHeard, pingedAt, expected) => {
-    expect(keepAliveAction(policy, now, lastHeard, pingedAt)).toEqual(expected);
+    expect(keepAliveAction(policy, now, lastHeard, pingedAt, null)).toEqual(expected);
+  });
+});
+
+describe("the time for an answer", () => {
+  const policy = { idleMs: 10_000, answerMs: 5_000 };
+  test.each([
+    [null, 5_000],
+    [1, 3_000],
+    [300, 3_000],
+    [400, 4_000],
+    [2_000, 5_000],
+  ])("at a round trip of %s ms is %i ms", (rttMs, expected) => {
+    expect(answerTimeout(policy, rttMs)).toBe(expected);
+    expect(keepAliveAction(policy, 10_000 + expected - 1, 0, 10_000, rttMs)).toEqual({ kind: "wait", ms: 1 });
+    expect(keepAliveAction(policy, 10_000 + expected, 0, 10_000, rttMs)).toEqual({ kind: "dead" });
   });
 });
 

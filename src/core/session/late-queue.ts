@@ -1,0 +1,97 @@
+// Messages that may still be dropped or replaced: they get their place in the lane only when they are about to be sent.
+
+import { NetworkError } from "../errors.js";
+import type { Clock, Millis, Timer } from "../runtime.js";
+
+/** How long a message is worth sending, and what replaces it. */
+export interface Freshness {
+  /** Dropped, and reported as failed, when it could not be sent within this many ms. */
+  readonly ttlMs?: Millis;
+  /** A newer message with the same key takes the place of one that waits. */
+  readonly latest?: string;
+}
+
+interface Waiting {
+  readonly bytes: Uint8Array;
+  readonly id: string;
+  readonly key: string | null;
+  readonly expiresAt: Millis;
+}
+
+export class LateQueue {
+  readonly #clock: Clock;
+  readonly #failed: (messageId: string, error: NetworkError) => void;
+  /** In order; a message with a key is found by it, others by their id. */
+  readonly #waiting = new Map<string, Waiting>();
+  #bytes = 0;
+  #timer: Timer | null = null;
+
+  constructor(clock: Clock, failed: (messageId: string, error: NetworkError) => void) {
+    this.#clock = clock;
+    this.#failed = failed;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get ids(): string[] {
+    return [...this.#waiting.values()].map((waiting) => waiting.id);
+  }
+
+  push(bytes: Uint8Array, id: string, freshness: Freshness): void {
+    const key = freshness.latest === undefined ? null : freshness.latest;
+    const expiresAt = freshness.ttlMs === undefined ? Number.POSITIVE_INFINITY : this.#clock.now() + freshness.ttlMs;
+    // A key could look like an id: the first letter keeps the two apart.
+    const name = key === null ? `i${id}` : `k${key}`;
+    // The newer one keeps the place in the line that the older one had.
+    const older = this.#waiting.get(name);
+    this.#waiting.set(name, { bytes, id, key, expiresAt });
+    this.#bytes += bytes.length;
+    if (older) this.#drop(older, new NetworkError("ERR_MESSAGE_REPLACED"));
+    this.#watch();
+  }
+
+  /** The next message that is still worth sending, taken out; `null` when there is none. */
+  take(): { readonly bytes: Uint8Array; readonly id: string } | null {
+    this.#expire();
+    const first = this.#waiting.entries().next().value;
+    if (!first) return null;
+    const [name, waiting] = first;
+    this.#waiting.delete(name);
+    this.#bytes -= waiting.bytes.length;
+    return waiting;
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+  }
+
+  #expire(): void {
+    const now = this.#clock.now();
+    for (const [name, waiting] of this.#waiting) {
+      if (waiting.expiresAt > now) continue;
+      this.#waiting.delete(name);
+      this.#drop(waiting, new NetworkError("ERR_MESSAGE_EXPIRED"));
+    }
+  }
+
+  #drop(waiting: Waiting, error: NetworkError): void {
+    this.#bytes -= waiting.bytes.length;
+    this.#failed(waiting.id, error);
+  }
+
+  // One timer, for the first that expires.
+  #watch(): void {
+    this.stop();
+    let first = Number.POSITIVE_INFINITY;
+    for (const { expiresAt } of this.#waiting.values()) first = Math.min(first, expiresAt);
+    if (first === Number.POSITIVE_INFINITY) return;
+    this.#timer = this.#clock.after(Math.max(0, first - this.#clock.now()), () => {
+      this.#timer = null;
+      this.#expire();
+      this.#watch();
+    });
+  }
+}
