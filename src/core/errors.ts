@@ -56,7 +56,19 @@ export const ERROR_CODES = {
   ERR_FRAME_SEQUENCE: { retryable: false, text: "a sequence number or acknowledgement is impossible" },
   ERR_MESSAGE_INVALID: { retryable: false, text: "this message cannot be encoded" },
   ERR_MESSAGE_TOO_LARGE: { retryable: false, text: "this message is larger than the limit" },
+  ERR_MESSAGE_EXPIRED: { retryable: true, text: "this message could not be sent while it was fresh" },
+  ERR_MESSAGE_REPLACED: { retryable: false, text: "a newer message with the same key took the place of this one" },
   ERR_MESSAGE_MALFORMED: { retryable: false, text: "the peer sent a message that is not well-formed" },
+
+  ERR_STREAM_ABORTED: { retryable: true, text: "the other side gave the stream up" },
+  ERR_STREAM_CANCELLED: { retryable: true, text: "the other side wants no more of the stream" },
+  ERR_STREAM_REFUSED: { retryable: true, text: "the other side does not take this stream" },
+  ERR_LIMIT_STREAMS: { retryable: true, text: "too many streams are open with this peer" },
+
+  ERR_REQUEST_FAILED: { retryable: false, text: "the other side answered the request with an error: see remoteCode" },
+  ERR_REQUEST_UNHANDLED: { retryable: false, text: "the other side has no handler for this type of request" },
+  ERR_REQUEST_TIMEOUT: { retryable: true, text: "the request was not answered in time" },
+  ERR_REQUEST_CANCELLED: { retryable: false, text: "the other side does not wait for this reply any longer" },
 
   ERR_LIMIT_CONNECTIONS: { retryable: true, text: "the limit of connections is reached" },
   ERR_LIMIT_QUEUE: { retryable: true, text: "the send queue of this peer is full: wait for drain" },
@@ -80,6 +92,8 @@ export interface NetworkErrorDetails {
   readonly cause?: unknown;
   /** The peer that it is about, when it is about one. */
   readonly peerId?: string;
+  /** What the other side answered a request with. */
+  readonly remoteCode?: string;
 }
 
 /**
@@ -93,6 +107,12 @@ export class NetworkError extends Error {
   /** Whether the same call may succeed later without being changed. */
   readonly retryable: boolean;
   readonly peerId: string | undefined;
+  /**
+   * With `ERR_REQUEST_…`: the code that the other side answered, 1 to 64 characters of A-Z, 0-9 and the underscore. Its handler chose
+   * it with a `RequestError`; the SDK itself says `INTERNAL` (the handler threw something else), `BUSY` (too many requests at once;
+   * try again later) and `UNHANDLED`.
+   */
+  readonly remoteCode: string | undefined;
 
   constructor(code: ErrorCode, detail?: string, details: NetworkErrorDetails = {}) {
     const entry = ERROR_CODES[code];
@@ -100,6 +120,7 @@ export class NetworkError extends Error {
     this.code = code;
     this.retryable = entry.retryable;
     this.peerId = details.peerId;
+    this.remoteCode = details.remoteCode;
   }
 }
 

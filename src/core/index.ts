@@ -1,6 +1,6 @@
 // Every name that both builds export.
 
-export type { ConnectOptions, DeliverOptions, SendOptions } from "./call-options.js";
+export type { ConnectOptions, DeliverOptions, MessageCallbackOptions, SendOptions } from "./call-options.js";
 export { ERROR_CODES, type ErrorCode, NetworkError } from "./errors.js";
 export type { ConnectionStatus, EventHandler, NetworkEvents, PeerId, PeerInfo } from "./events.js";
 export { isPeerId } from "./identity.js";
@@ -10,6 +10,10 @@ export { CoreNetworkManager } from "./network-manager.js";
 export type { IceServer, NetworkLimits, NetworkManagerOptions } from "./options.js";
 export { type Link, LinkBase, type LinkHandlers, type LinkKind } from "./path/link.js";
 export type { DialContext, ListenContext, Listener, NegotiateContext, Negotiation, Transport } from "./path/transport.js";
+export type { RequestContext, RequestHandler } from "./request/handlers.js";
+export { RequestError } from "./request/request-error.js";
+export type { RequestOptions } from "./request/requests.js";
 export type { Room } from "./room.js";
 export type { SigningKey } from "./runtime.js";
+export type { ByteStream } from "./stream/byte-stream.js";
 export { parseTicket, type Ticket } from "./ticket.js";

@@ -1,7 +1,7 @@
 // NetworkManager: what an application holds. The eleven methods of the contract, events, and the little around them.
 
 import { encodeUtf8 } from "./bytes.js";
-import type { ConnectOptions, DeliverOptions, SendOptions } from "./call-options.js";
+import type { ConnectOptions, DeliverOptions, MessageCallbackOptions, SendOptions } from "./call-options.js";
 import type { Peer } from "./connect/peer-table.js";
 import { abortable, deadline } from "./deadline.js";
 import { Engine } from "./engine.js";
@@ -9,14 +9,19 @@ import { NetworkError } from "./errors.js";
 import type { ConnectionStatus, EventHandler, NetworkEvents, PeerId, PeerInfo } from "./events.js";
 import { fingerprint } from "./fingerprint.js";
 import { createIdentity, type Identity, isPeerId } from "./identity.js";
-import { decodeEnvelope } from "./message/envelope.js";
+import { decodeEnvelope, isPlainMessage } from "./message/envelope.js";
 import type { Message, OutgoingMessage } from "./message/message.js";
 import { Notifier } from "./notifier.js";
 import { checkOptions, type NetworkLimits, type NetworkManagerOptions, resolveLimits } from "./options.js";
 import { Outgoing } from "./outgoing.js";
 import type { Transport } from "./path/transport.js";
+import { RequestExchange } from "./request/exchange.js";
+import type { RequestHandler } from "./request/handlers.js";
+import { SILENT_ID } from "./request/outlet.js";
+import type { RequestOptions } from "./request/requests.js";
 import type { Room } from "./room.js";
 import type { Runtime } from "./runtime.js";
+import type { ByteStream } from "./stream/byte-stream.js";
 import { parseTarget } from "./target.js";
 import { encodeTicket, MAX_TICKET_ADDRESSES, MAX_TICKET_RELAYS, MAX_TICKET_URL_BYTES } from "./ticket.js";
 
@@ -35,6 +40,7 @@ export class CoreNetworkManager {
   readonly #transports: readonly Transport[];
   readonly #notifier = new Notifier();
   readonly #outgoing: Outgoing;
+  readonly #requests: RequestExchange;
   #state: ManagerState = { kind: "idle" };
 
   /** @throws NetworkError `ERR_OPTION_INVALID` naming the option */
@@ -44,6 +50,7 @@ export class CoreNetworkManager {
     this.#limits = resolveLimits(options.limits, { maxConnections: runtime.maxConnections });
     this.#runtime = runtime;
     this.#outgoing = new Outgoing(this.#limits, runtime.clock, this.#notifier);
+    this.#requests = new RequestExchange(this.#limits, runtime.clock, this.#notifier, (id) => this.#peerIfAny(id));
     this.#identity = createIdentity(options.identity, runtime);
     const without = new Set(options.disableTransports ?? []);
     this.#transports = [...runtime.transports.filter((transport) => !without.has(transport.kind)), ...(options.transports ?? [])];
@@ -151,8 +158,9 @@ export class CoreNetworkManager {
   }
 
   /** Sets what is called with each message; `null` for nothing. */
-  setMessageCallback(callback: ((message: Message) => void) | null): void {
+  setMessageCallback(callback: ((message: Message) => unknown) | null, options: MessageCallbackOptions = {}): void {
     this.#notifier.onMessage = callback;
+    this.#notifier.awaitsMessages = options.awaited ?? false;
   }
 
   /** Sets what is called when a peer changes its status, once for each change; `null` for nothing. */
@@ -173,6 +181,24 @@ export class CoreNetworkManager {
    */
   async deliver(peerId: PeerId, message: OutgoingMessage, options: DeliverOptions = {}): Promise<void> {
     return this.#outgoing.deliver(this.#engine().peers.get(peerId), peerId, message, options);
+  }
+
+  /**
+   * Sends a message and resolves to the reply of the handler there. An id of the message is not used: each request draws its own.
+   * @throws NetworkError `ERR_REQUEST_…` (see `remoteCode`), `ERR_OPTION_INVALID`, or as `deliver`; or `signal.reason`
+   */
+  async request<Reply = unknown>(
+    peerId: PeerId,
+    message: OutgoingMessage,
+    options: RequestOptions = {},
+  ): Promise<Message<Reply>> {
+    this.#engine();
+    return this.#requests.request(peerId, message, options) as Promise<Message<Reply>>;
+  }
+
+  /** Sets what answers requests of a type, in place of the handler before. @returns how to remove it. @throws NetworkError `ERR_MESSAGE_INVALID` */
+  handle<Payload = unknown>(type: string, handler: RequestHandler<Payload>): () => void {
+    return this.#requests.handle(type, handler as RequestHandler);
   }
 
   /**
@@ -198,6 +224,16 @@ export class CoreNetworkManager {
   /** Listens to an event; see {@link NetworkEvents}. @returns how to stop listening */
   on<Name extends keyof NetworkEvents>(name: Name, handler: EventHandler<NetworkEvents[Name]>): () => void {
     return this.#notifier.on(name, handler);
+  }
+
+  /**
+   * Opens a stream of bytes, for files and anything big: it has a window of its own, delays no message for long, and carries on
+   * when the path changes. The other side gets it with its event `stream`.
+   * @param name - at most 255 bytes of UTF-8
+   * @throws NetworkError `ERR_PEER_UNKNOWN`, `ERR_OPTION_INVALID`
+   */
+  openStream(peerId: PeerId, name: string): ByteStream {
+    return this.#peer(peerId).session.openStream(name);
   }
 
   /**
@@ -252,6 +288,10 @@ export class CoreNetworkManager {
     return peer;
   }
 
+  #peerIfAny(peerId: PeerId): Peer | undefined {
+    return this.#state.kind === "idle" ? undefined : this.#state.engine.peers.get(peerId);
+  }
+
   #peers(): readonly Peer[] {
     return this.#state.kind === "idle" ? [] : this.#state.engine.peers.all;
   }
@@ -261,9 +301,12 @@ export class CoreNetworkManager {
     return new Engine(this.#options, this.#limits, this.#runtime, this.#identity, this.#transports, {
       status: (peerId, status, error) => notifier.connection(peerId, status, error),
       path: (peerId, path, previous) => notifier.emit("path", { peerId, path, previous }),
-      message: (peerId, bytes) => notifier.message(decodeEnvelope(bytes, peerId)),
-      delivered: (peerId, messageId) => notifier.emit("delivered", { peerId, messageId }),
-      failed: (peerId, messageId, error) => notifier.emit("failed", { peerId, messageId, error }),
+      message: (peerId, bytes) =>
+        isPlainMessage(bytes) ? notifier.message(decodeEnvelope(bytes, peerId)) : this.#requests.receive(peerId, bytes),
+      stream: (stream) => notifier.stream(stream),
+      delivered: (peerId, messageId) => messageId !== SILENT_ID && notifier.emit("delivered", { peerId, messageId }),
+      failed: (peerId, messageId, error) => messageId !== SILENT_ID && notifier.emit("failed", { peerId, messageId, error }),
+      restarted: (peerId) => this.#requests.ended(peerId, new NetworkError("ERR_SESSION_LOST", undefined, { peerId })),
       acknowledged: (_peerId, peer) => this.#outgoing.acknowledged(peer),
       relay: (url, connected, error) => notifier.emit("relay", { url, status: connected ? "connected" : "disconnected", error }),
       error: (error) => notifier.error(error),
@@ -291,10 +334,10 @@ function peerInfo({ session }: Peer): PeerInfo {
     path: session.path,
     status: session.status,
     rttMs: session.rttMs,
-    messagesIn: session.messagesIn,
-    messagesOut: session.messagesOut,
-    bytesIn: session.bytesIn,
-    bytesOut: session.bytesOut,
+    messagesIn: session.usage.messagesIn,
+    messagesOut: session.usage.messagesOut,
+    bytesIn: session.usage.bytesIn,
+    bytesOut: session.usage.bytesOut,
     queuedBytes: session.queuedBytes,
   };
 }

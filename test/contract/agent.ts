@@ -7,8 +7,8 @@ type Sdk = typeof import("linknet");
 
 /** What happened at a peer, in the order in which it happened. */
 export interface Entry {
-  /** Who told it: an event, a callback of the contract, the loop over `messages()`, or a room. */
-  readonly from: "event" | "callback" | "loop" | "room";
+  /** Who told it: an event, a callback of the contract, the loop over `messages()`, a room, or a request handler. */
+  readonly from: "event" | "callback" | "loop" | "room" | "handler";
   readonly name: string;
   readonly message?: Message;
   readonly peerId?: string;
@@ -42,6 +42,10 @@ export type Command =
   | { readonly do: "faultyHandler"; readonly event: "message" | "error" | "connection"; readonly mode: "throw" | "reject" }
   /** Begins a loop over `messages()`; it leaves after `take` messages, or stays. */
   | { readonly do: "loop"; readonly take: number | null }
+  /** Answers requests of a type from now on, and notes each one, and when its signal aborts. */
+  | { readonly do: "handle"; readonly type: string; readonly answer: "echo" | "refuse" | "throw" | "never" | "remove" }
+  /** Sends `count` requests in one turn, with their numbers; gives back the payloads of the replies. */
+  | { readonly do: "requests"; readonly peerId: string; readonly type: string; readonly count: number }
   /** Calls sendMessage `count` times in one turn; gives back how many returned `true`. */
   | { readonly do: "burst"; readonly peerId: string; readonly type: string; readonly count: number }
   /** Calls sendMessage with this payload until it returns `false`; gives back how many returned `true`. */
@@ -61,6 +65,7 @@ export interface Agent {
 export function makeAgent(sdk: Sdk, makeCodec: (signalOf: (name: string) => AbortSignal) => Codec): Agent {
   const signals = new Map<string, AbortController>();
   const rooms = new Map<string, Room>();
+  const handlers = new Map<string, () => void>();
   const entries: string[] = [];
   let wake: (() => void)[] = [];
   let ended = false;
@@ -124,6 +129,23 @@ export function makeAgent(sdk: Sdk, makeCodec: (signalOf: (name: string) => Abor
     }
   };
 
+  const handle = (type: string, answer: "echo" | "refuse" | "throw" | "never"): void => {
+    const remove = net().handle(type, async (message, { signal, peerId }) => {
+      note("handler", "request", { message, peerId });
+      signal.addEventListener("abort", () => note("handler", "aborted", { peerId, code: signal.reason.code }));
+      if (answer === "refuse") throw new sdk.RequestError("NO_SUCH_THING", "for our own eyes");
+      if (answer === "throw") throw new Error("for our own eyes");
+      if (answer === "never") await new Promise(() => {});
+      return message.payload;
+    });
+    handlers.set(type, remove);
+  };
+
+  const requests = async (peerId: string, type: string, count: number): Promise<unknown[]> => {
+    const replies = Array.from({ length: count }, (_, payload) => net().request(peerId, { type, payload }));
+    return (await Promise.all(replies)).map((reply) => reply.payload);
+  };
+
   const create = (options: NetworkManagerOptions): string => {
     manager = new sdk.NetworkManager(options);
     manager.on("message", (message) => note("event", "message", { message }));
@@ -185,6 +207,12 @@ export function makeAgent(sdk: Sdk, makeCodec: (signalOf: (name: string) => Abor
       case "loop":
         void loop(command.take);
         return undefined;
+      case "handle":
+        if (command.answer === "remove") handlers.get(command.type)?.();
+        else handle(command.type, command.answer);
+        return undefined;
+      case "requests":
+        return requests(command.peerId, command.type, command.count);
       case "burst": {
         let taken = 0;
         for (let i = 0; i < command.count; i++)

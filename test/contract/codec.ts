@@ -57,12 +57,14 @@ export function makeCodec(signalOf: (name: string) => AbortSignal): Codec {
   };
 
   const errorToJson = (error: Error): unknown => {
-    const { code, retryable, peerId } = error as Error & { code?: unknown; retryable?: unknown; peerId?: unknown };
+    const { code, remoteCode, retryable, peerId } = error as Error &
+      Record<"code" | "remoteCode" | "retryable" | "peerId", unknown>;
     const cause = error.cause instanceof Error ? error.cause.message : error.cause;
     return toJson({
       name: error.name,
       message: error.message,
       code,
+      remoteCode,
       retryable,
       peerId,
       cause: typeof cause === "string" ? cause : null,

@@ -17,12 +17,18 @@ export interface AgentHandle {
 /** What a call of the SDK threw, or rejected with. */
 export class CallError extends Error {
   readonly code: string | undefined;
+  readonly remoteCode: string | undefined;
   readonly isNetworkError: boolean;
   readonly retryable: boolean | undefined;
 
-  constructor(method: string, thrown: { message: string; code?: string; retryable?: boolean }, isNetworkError: boolean) {
+  constructor(
+    method: string,
+    thrown: { message: string; code?: string; remoteCode?: string; retryable?: boolean },
+    isNetworkError: boolean,
+  ) {
     super(`${method}: ${thrown.code ?? ""} ${thrown.message}`);
     this.code = thrown.code;
+    this.remoteCode = thrown.remoteCode;
     this.retryable = thrown.retryable;
     this.isNetworkError = isNetworkError;
   }

@@ -10,6 +10,7 @@ import { lifecycleScenarios } from "./scenarios/lifecycle.js";
 import { messageScenarios } from "./scenarios/messages.js";
 import { payloadScenarios } from "./scenarios/payloads.js";
 import { relayScenarios } from "./scenarios/relay.js";
+import { requestScenarios } from "./scenarios/requests.js";
 import { roomScenarios } from "./scenarios/rooms.js";
 
 const ALL: readonly Scenario[] = [
@@ -17,6 +18,7 @@ const ALL: readonly Scenario[] = [
   ...connectingScenarios,
   ...messageScenarios,
   ...payloadScenarios,
+  ...requestScenarios,
   ...callbackScenarios,
   ...endingScenarios,
   ...roomScenarios,

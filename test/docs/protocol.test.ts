@@ -10,7 +10,7 @@ import { RELAY_RANK } from "../../src/core/connect/relay-set.js";
 import { fingerprint } from "../../src/core/fingerprint.js";
 import { encodePeerId } from "../../src/core/identity.js";
 import { text } from "../../src/core/message/define-message.js";
-import { encodeEnvelope } from "../../src/core/message/envelope.js";
+import { encodeCancel, encodeEnvelope, encodeRefusal } from "../../src/core/message/envelope.js";
 import { encodeForward, RELAY_KIND } from "../../src/core/relay/relay-frame.js";
 import { RelayLinks } from "../../src/core/relay/relay-links.js";
 import { loginMessage } from "../../src/core/relay/relay-login.js";
@@ -37,7 +37,9 @@ const ephemeral = new Uint8Array(32).fill(0x22);
 const nonce = new Uint8Array(32).fill(0x33);
 const aliceId = encodePeerId(alice.publicKey);
 const bobId = encodePeerId(bob.publicKey);
-const envelope = encodeEnvelope(text("Hello"), "00112233445566778899aabbccddeeff", 1_700_000_000_000, 1_000);
+const messageId = "00112233445566778899aabbccddeeff";
+const sentAt = 1_700_000_000_000;
+const envelope = encodeEnvelope(text("Hello"), messageId, sentAt, 1_000);
 
 function written(size: number, write: (writer: ByteWriter) => void): Uint8Array {
   const writer = new ByteWriter(size);
@@ -85,6 +87,9 @@ const EXAMPLES: Readonly<Record<string, () => Uint8Array | string | Promise<Uint
     ),
   "hex ack": () => written(20, (writer) => writeAck(writer, 1, 4 + envelope.length, 4 * 1024 * 1024)),
   "hex envelope": () => envelope,
+  "hex request": () => encodeEnvelope(text("Hello"), messageId, sentAt, 1_000, "request"),
+  "hex refusal": () => encodeRefusal(messageId, sentAt, "NOT_FOUND"),
+  "hex cancel": () => encodeCancel(messageId, sentAt),
   "hex paths": () =>
     encodePathMessage({ kind: "paths", addresses: ["tcp://192.0.2.7:8080"], schemes: ["tcp", "ws"], negotiable: ["webrtc"] }),
   "text peer-id": () => aliceId,
@@ -204,6 +209,15 @@ describe("the tables of PROTOCOL.md", () => {
     for (const [kind = "", idle, answer] of rows) {
       expect(keepAlivePolicy(kind)).toEqual({ idleMs: Number(idle), answerMs: Number(answer) });
     }
+  });
+
+  test("name every kind of envelope with its flags", () => {
+    const source = readFileSync(`${ROOT}src/core/message/envelope.ts`, "utf8");
+    const flags = /KIND_FLAGS[^{]+\{([^}]+)\}/.exec(source)?.[1] ?? "";
+    const inCode = [...flags.matchAll(/(\w+): (\w+)/g)].map(([, name, flag]) => [name, Number(flag)]);
+    const rows = tableRows(page, "Envelope").map(([name = "", flag = ""]) => [name, Number(flag)]);
+    expect(inCode.length).toBe(5);
+    expect(Object.fromEntries(rows)).toEqual(Object.fromEntries(inCode));
   });
 
   test("name every kind of record entry with its number", () => {

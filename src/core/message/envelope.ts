@@ -2,12 +2,14 @@
 //
 //   flags u8 │ id 16 bytes │ timestamp u48 │ type length u8 │ type, UTF-8 │ payload, to the end
 //
-// All integers are big-endian. Bit 0 of the flags: the payload is raw bytes; the other bits are zero.
+// All integers are big-endian. Bit 0 of the flags: the payload is raw bytes. At most one of the next four says that this is no
+// plain message: 1 a request, 2 the reply to one, 3 a refusal in place of a reply, 4 the end of a request that nobody waits for.
+// Those three carry the id of their request; refusals and cancellations have no type. The other bits are zero.
 
-import { ByteWriter } from "../bytes.js";
+import { ByteWriter, EMPTY_BYTES } from "../bytes.js";
 import { NetworkError } from "../errors.js";
 import type { PeerId } from "../events.js";
-import { decodeCbor, encodeCborBehind } from "./cbor.js";
+import { decodeCbor, encodeCbor, encodeCborBehind } from "./cbor.js";
 import type { Message, OutgoingMessage } from "./message.js";
 import { MESSAGE_ID_BYTES, readMessageId, writeMessageId } from "./message-id.js";
 import { decodeMessageType, encodeMessageType } from "./message-type.js";
@@ -16,11 +18,39 @@ import { bytesOf } from "./payload.js";
 /** Bytes in front of the type: flags, id, timestamp, length of the type. */
 export const ENVELOPE_HEADER_BYTES = 24;
 
+/** What an envelope is for. */
+export type EnvelopeKind = "message" | "request" | "reply" | "refusal" | "cancel";
+
 const FLAG_RAW = 0x01;
+const KIND_FLAGS: Readonly<Record<EnvelopeKind, number>> = {
+  message: 0,
+  request: 0x02,
+  reply: 0x04,
+  refusal: 0x08,
+  cancel: 0x10,
+};
+/** By the whole flags byte; what is missing here is a contradiction, or from a later version. */
+const KINDS: ReadonlyMap<number, EnvelopeKind> = new Map([
+  ...(["message", "request", "reply"] as const).flatMap((kind): [number, EnvelopeKind][] => [
+    [KIND_FLAGS[kind], kind],
+    [KIND_FLAGS[kind] | FLAG_RAW, kind],
+  ]),
+  [KIND_FLAGS.refusal, "refusal"],
+  [KIND_FLAGS.cancel, "cancel"],
+]);
 const ID_AT = 1;
 const TIMESTAMP_AT = ID_AT + MESSAGE_ID_BYTES;
 const TYPE_LENGTH_AT = TIMESTAMP_AT + 6;
 const MAX_TIMESTAMP = 2 ** 48 - 1;
+
+/** Longest code of a refusal, in characters. */
+export const MAX_REFUSAL_CODE_LENGTH = 64;
+const REFUSAL_CODE = new RegExp(`^[A-Z0-9_]{1,${MAX_REFUSAL_CODE_LENGTH}}$`);
+
+/** Whether a value can be the code of a refusal: 1 to 64 characters of A-Z, 0-9 and the underscore. */
+export function isRefusalCode(value: unknown): value is string {
+  return typeof value === "string" && REFUSAL_CODE.test(value);
+}
 
 /**
  * Encodes a message. A payload that is a `Uint8Array` (or another view, or an `ArrayBuffer`) travels untouched, anything else
@@ -29,6 +59,7 @@ const MAX_TIMESTAMP = 2 ** 48 - 1;
  * @param id - 16 bytes, or 32 lower-case hexadecimal digits
  * @param timestamp - ms since 1970-01-01 UTC; brought to a whole number of 48 bits
  * @param maxBytes - largest envelope, in bytes
+ * @param kind - what it is for
  * @returns a fresh array
  * @throws NetworkError `ERR_MESSAGE_INVALID` when type, id or payload cannot be sent
  * @throws NetworkError `ERR_MESSAGE_TOO_LARGE`
@@ -38,6 +69,7 @@ export function encodeEnvelope(
   id: Uint8Array | string,
   timestamp: number,
   maxBytes: number,
+  kind: "message" | "request" | "reply" = "message",
 ): Uint8Array {
   if (typeof message !== "object" || message === null) {
     throw new NetworkError("ERR_MESSAGE_INVALID", "a message is an object with type and payload: use text() or defineMessage()");
@@ -46,9 +78,31 @@ export function encodeEnvelope(
   const payloadAt = ENVELOPE_HEADER_BYTES + type.length;
   const raw = bytesOf(message.payload);
   const envelope = raw ? rawBehind(payloadAt, raw, maxBytes) : encodeCborBehind(payloadAt, message.payload, maxBytes);
-  envelope[0] = raw ? FLAG_RAW : 0;
+  envelope[0] = KIND_FLAGS[kind] | (raw ? FLAG_RAW : 0);
   writeMessageId(id, envelope, ID_AT);
   new ByteWriter(envelope.subarray(TIMESTAMP_AT, payloadAt)).u48(wholeTimestamp(timestamp)).u8(type.length).bytes(type);
+  return envelope;
+}
+
+/**
+ * Encodes the refusal of a request: `{ c: code }` in CBOR, without a type.
+ * @param id - of the request, 32 lower-case hexadecimal digits
+ * @param code - see {@link isRefusalCode}; the caller has checked it
+ */
+export function encodeRefusal(id: string, timestamp: number, code: string): Uint8Array {
+  return encodeUntyped("refusal", id, timestamp, encodeCbor({ c: code }));
+}
+
+/** Encodes that nobody waits for the reply to a request any longer. @param id - of the request */
+export function encodeCancel(id: string, timestamp: number): Uint8Array {
+  return encodeUntyped("cancel", id, timestamp, EMPTY_BYTES);
+}
+
+function encodeUntyped(kind: "refusal" | "cancel", id: string, timestamp: number, body: Uint8Array): Uint8Array {
+  const envelope = new Uint8Array(ENVELOPE_HEADER_BYTES + body.length);
+  envelope[0] = KIND_FLAGS[kind];
+  writeMessageId(id, envelope, ID_AT);
+  new ByteWriter(envelope.subarray(TIMESTAMP_AT)).u48(wholeTimestamp(timestamp)).u8(0).bytes(body);
   return envelope;
 }
 
@@ -65,8 +119,20 @@ function wholeTimestamp(timestamp: number): number {
   return timestamp > 0 ? Math.min(Math.floor(timestamp), MAX_TIMESTAMP) : 0;
 }
 
+/** Whether an envelope is a plain message, as nearly all are. What is too short to have flags counts as one. */
+export function isPlainMessage(bytes: Uint8Array): boolean {
+  return (bytes[0] ?? 0) <= FLAG_RAW;
+}
+
+/** What an envelope is for. @throws NetworkError `ERR_MESSAGE_MALFORMED` when its flags are unknown or contradict each other */
+export function envelopeKindOf(bytes: Uint8Array): EnvelopeKind {
+  const kind = KINDS.get(bytes[0] ?? 0);
+  if (!kind) throw malformed("unknown flags");
+  return kind;
+}
+
 /**
- * Decodes a message. Nothing in it refers to `bytes` afterwards: a raw payload and every byte string is a copy with memory of its
+ * Decodes a message, a request or a reply. Nothing in it refers to `bytes` afterwards: a raw payload and every byte string is a copy with memory of its
  * own, which begins at byteOffset 0. So it can be transferred to a worker or viewed as a Float32Array, and a small message
  * does not keep alive the large record that it came in.
  * @param bytes - one whole envelope, whose size the caller has bounded
@@ -76,7 +142,7 @@ function wholeTimestamp(timestamp: number): number {
 export function decodeEnvelope(bytes: Uint8Array, senderId: PeerId): Message {
   if (bytes.length < ENVELOPE_HEADER_BYTES) throw malformed("cut short");
   const flags = bytes[0] as number;
-  if ((flags & ~FLAG_RAW) !== 0) throw malformed("unknown flags");
+  if (flags > FLAG_RAW && !hasType(envelopeKindOf(bytes))) throw malformed("no message");
   const typeLength = bytes[TYPE_LENGTH_AT] as number;
   const payloadAt = ENVELOPE_HEADER_BYTES + typeLength;
   if (typeLength === 0) throw malformed("no type");
@@ -84,8 +150,38 @@ export function decodeEnvelope(bytes: Uint8Array, senderId: PeerId): Message {
   const type = decodeMessageType(bytes, ENVELOPE_HEADER_BYTES, payloadAt);
   const body = bytes.subarray(payloadAt);
   // Uint8Array.from would iterate; slice on a Buffer would be a view.
-  const payload = flags === FLAG_RAW ? new Uint8Array(body) : decodeCbor(body);
+  const payload = (flags & FLAG_RAW) !== 0 ? new Uint8Array(body) : decodeCbor(body);
   return { type, payload, id: readMessageId(bytes, ID_AT), senderId, timestamp: readTimestamp(bytes) };
+}
+
+function hasType(kind: EnvelopeKind): boolean {
+  return kind !== "refusal" && kind !== "cancel";
+}
+
+/**
+ * Decodes a refusal. Members of its payload beside `c` are ignored.
+ * @throws NetworkError `ERR_MESSAGE_MALFORMED`
+ */
+export function decodeRefusal(bytes: Uint8Array): { readonly id: string; readonly code: string } {
+  const id = untypedIdOf(bytes, "refusal");
+  const body = decodeCbor(bytes.subarray(ENVELOPE_HEADER_BYTES));
+  const code = typeof body === "object" && body !== null ? (body as { readonly c?: unknown }).c : undefined;
+  if (!isRefusalCode(code)) throw malformed("no code");
+  return { id, code };
+}
+
+/** Decodes a cancellation. @returns the id of the request. @throws NetworkError `ERR_MESSAGE_MALFORMED` */
+export function decodeCancel(bytes: Uint8Array): string {
+  const id = untypedIdOf(bytes, "cancel");
+  if (bytes.length > ENVELOPE_HEADER_BYTES) throw malformed("a cancellation with a payload");
+  return id;
+}
+
+function untypedIdOf(bytes: Uint8Array, kind: EnvelopeKind): string {
+  const id = messageIdOf(bytes);
+  if (envelopeKindOf(bytes) !== kind) throw malformed(`no ${kind}`);
+  if (bytes[TYPE_LENGTH_AT] !== 0) throw malformed(`a ${kind} with a type`);
+  return id;
 }
 
 /**

@@ -4,7 +4,19 @@ import { isDeepStrictEqual } from "node:util";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { concatBytes, encodeUtf8, equalBytes, fromHex, toHex } from "../../../src/core/bytes.js";
-import { decodeEnvelope, ENVELOPE_HEADER_BYTES, encodeEnvelope, messageIdOf } from "../../../src/core/message/envelope.js";
+import {
+  decodeCancel,
+  decodeEnvelope,
+  decodeRefusal,
+  ENVELOPE_HEADER_BYTES,
+  encodeCancel,
+  encodeEnvelope,
+  encodeRefusal,
+  envelopeKindOf,
+  isPlainMessage,
+  isRefusalCode,
+  messageIdOf,
+} from "../../../src/core/message/envelope.js";
 import type { OutgoingMessage } from "../../../src/core/message/message.js";
 import { refusal } from "../refusal.js";
 import { payloads } from "./values.js";
@@ -93,6 +105,96 @@ describe("an envelope", () => {
   });
 });
 
+describe("an envelope of request and response", () => {
+  test("has this layout", () => {
+    const message = { type: "chat", payload: ["hi"] };
+    const head = `${ID}0123456789ab`;
+    expect(toHex(encodeEnvelope(message, ID, 0x0123_4567_89ab, MAX, "request"))).toBe(
+      `02${head}04${toHex(encodeUtf8("chat"))}81626869`,
+    );
+    expect(toHex(encodeEnvelope(message, ID, 0x0123_4567_89ab, MAX, "reply"))).toBe(
+      `04${head}04${toHex(encodeUtf8("chat"))}81626869`,
+    );
+    const raw = { type: "chat", payload: fromHex("ff00") };
+    expect(toHex(encodeEnvelope(raw, ID, 0x0123_4567_89ab, MAX, "request"))).toBe(`03${head}04${toHex(encodeUtf8("chat"))}ff00`);
+    expect(toHex(encodeEnvelope(raw, ID, 0x0123_4567_89ab, MAX, "reply"))).toBe(`05${head}04${toHex(encodeUtf8("chat"))}ff00`);
+    expect(toHex(encodeRefusal(ID, 0x0123_4567_89ab, "NO"))).toBe(`08${head}00a16163624e4f`);
+    expect(toHex(encodeCancel(ID, 0x0123_4567_89ab))).toBe(`10${head}00`);
+  });
+
+  test("is told from a plain message by its flags, of which 8 of 256 have a meaning", () => {
+    const kinds = Array.from({ length: 256 }, (_, flags) => {
+      const bytes = Uint8Array.of(flags);
+      try {
+        expect(isPlainMessage(bytes)).toBe(envelopeKindOf(bytes) === "message");
+        return envelopeKindOf(bytes);
+      } catch (error) {
+        expect(error).toMatchObject({ code: "ERR_MESSAGE_MALFORMED" });
+        expect(isPlainMessage(bytes)).toBe(false);
+        return null;
+      }
+    });
+    const expected = ["message", "message", "request", "request", "reply", "reply"];
+    expect(kinds.slice(0, 6)).toEqual(expected);
+    expect(Object.fromEntries(kinds.flatMap((kind, flags) => (flags >= 6 && kind ? [[flags, kind]] : [])))).toEqual({
+      8: "refusal",
+      16: "cancel",
+    });
+  });
+
+  test("gives back id and code", () => {
+    expect(decodeRefusal(encodeRefusal(ID, 5, "X".repeat(64)))).toEqual({ id: ID, code: "X".repeat(64) });
+    expect(decodeCancel(encodeCancel(ID, 5))).toBe(ID);
+  });
+
+  test("may carry members beside the code of a refusal, for later versions", () => {
+    expect(decodeRefusal(refusalWith({ c: "NOT_FOUND", later: [1] })).code).toBe("NOT_FOUND");
+  });
+
+  const refusalWith = (payload: unknown): Uint8Array =>
+    concatBytes(encodeRefusal(ID, 0, "X").subarray(0, 24), encode("x", payload).subarray(25));
+  const changed = (bytes: Uint8Array, at: number, byte: number): Uint8Array => {
+    const copy = bytes.slice();
+    copy[at] = byte;
+    return copy;
+  };
+
+  test.each<[string, Uint8Array]>([
+    ["a small letter", refusalWith({ c: "a" })],
+    ["no letter", refusalWith({ c: "" })],
+    ["65 letters", refusalWith({ c: "X".repeat(65) })],
+    ["a line break", refusalWith({ c: "X\n" })],
+    ["a number for a code", refusalWith({ c: 5 })],
+    ["no code", refusalWith({})],
+    ["a list", refusalWith(["c"])],
+    ["null", refusalWith(null)],
+    ["text alone", refusalWith("NOT_FOUND")],
+    ["no payload", encodeRefusal(ID, 0, "X").subarray(0, 24)],
+    ["half a header", encodeRefusal(ID, 0, "X").subarray(0, 23)],
+    ["bytes behind it", concatBytes(encodeRefusal(ID, 0, "X"), Uint8Array.of(0))],
+    ["a type", changed(encodeRefusal(ID, 0, "X"), 23, 1)],
+    ["raw bytes", changed(encodeRefusal(ID, 0, "X"), 0, 9)],
+    ["the flags of a cancellation", changed(encodeRefusal(ID, 0, "X"), 0, 16)],
+  ])("is refused as a refusal with %s", (_name, bytes) => {
+    expect(refusal(() => decodeRefusal(bytes)).code).toBe("ERR_MESSAGE_MALFORMED");
+  });
+
+  test.each<[string, Uint8Array]>([
+    ["half a header", encodeCancel(ID, 0).subarray(0, 23)],
+    ["a payload", concatBytes(encodeCancel(ID, 0), Uint8Array.of(0xf7))],
+    ["a type", concatBytes(changed(encodeCancel(ID, 0), 23, 1), encodeUtf8("x"))],
+    ["raw bytes", changed(encodeCancel(ID, 0), 0, 17)],
+    ["the flags of a refusal", changed(encodeCancel(ID, 0), 0, 8)],
+  ])("is refused as a cancellation with %s", (_name, bytes) => {
+    expect(refusal(() => decodeCancel(bytes)).code).toBe("ERR_MESSAGE_MALFORMED");
+  });
+
+  test("has a code of 1 to 64 characters of A-Z, 0-9 and the underscore", () => {
+    for (const code of ["A", "NOT_FOUND", "404", "_", "X".repeat(64)]) expect(isRefusalCode(code)).toBe(true);
+    for (const code of ["", "a", "A B", "A-B", "Ä", "A\n", "X".repeat(65), 5, null]) expect(isRefusalCode(code)).toBe(false);
+  });
+});
+
 describe("no envelope is made", () => {
   test.each<[string, unknown]>([
     ["of nothing", undefined],
@@ -150,9 +252,11 @@ describe("a spoiled envelope is refused", () => {
     }
   });
 
-  test("with any of the unknown flags", () => {
-    for (let flags = 2; flags < 256; flags++) {
-      expect(refusal(() => decodeEnvelope(change(0, flags), SENDER)).code).toBe("ERR_MESSAGE_MALFORMED");
+  test("with flags that are unknown, contradict each other, or mean no message", () => {
+    for (let flags = 0; flags < 256; flags++) {
+      // A message, a request or a reply; the payload is CBOR, and would do as raw bytes.
+      if ([0, 1, 2, 3, 4, 5].includes(flags)) expect(decodeEnvelope(change(0, flags), SENDER).type).toBe("chat");
+      else expect(refusal(() => decodeEnvelope(change(0, flags), SENDER)).code).toBe("ERR_MESSAGE_MALFORMED");
     }
   });
 

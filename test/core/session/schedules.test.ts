@@ -1,5 +1,5 @@
 // Invariant 1 over random schedules: nothing is lost, doubled or reordered, whatever happens to links.
-// SCHEDULES=10000 runs more of them, SEED=… repeats a failure that was printed with its seed.
+// SCHEDULES=100000 runs more of them, SEED=… repeats a failure that was printed with its seed.
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -14,7 +14,7 @@ import {
 } from "../../sim/schedule.js";
 import { SessionPair } from "../../sim/session-pair.js";
 
-const RUNS = Number(process.env.SCHEDULES ?? 300);
+const RUNS = Number(process.env.SCHEDULES ?? 10_000);
 const SEED = process.env.SEED === undefined ? undefined : Number(process.env.SEED);
 
 function outcome(steps: readonly Step[]): string[] {
