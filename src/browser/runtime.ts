@@ -10,6 +10,7 @@ import { watchNetwork } from "./network-watch.js";
 import { nobleCrypto } from "./noble-crypto.js";
 import { browserRandom } from "./random.js";
 import { openRelaySocket } from "./relay-socket.js";
+import { watchUnload } from "./unload.js";
 import { websocketTransport } from "./websocket-transport.js";
 
 /** What a page or a worker brings to `NetworkManager`. Without WebRTC, as in a worker, everything else works. */
@@ -25,6 +26,7 @@ export function browserRuntime(options: NetworkManagerOptions = {}): Runtime {
     // A page learns no address of its machine.
     localAddresses: () => [],
     onNetworkChange: (callback) => watchNetwork(callback),
+    onUnload: (callback) => watchUnload(callback),
     maxConnections: 100,
   };
 }

@@ -133,7 +133,15 @@ export class Engine {
       throw toNetworkError(error, "ERR_LISTEN_FAILED");
     }
     if (this.#stopped) throw stopped();
-    this.#stopWatching = this.#runtime.onNetworkChange(() => this.peers.networkChanged());
+    const stops = [
+      this.#runtime.onNetworkChange(() => this.peers.networkChanged()),
+      this.#runtime.onUnload?.(() => {
+        for (const peer of this.peers.all) peer.session.closeAtOnce();
+      }),
+    ];
+    this.#stopWatching = () => {
+      for (const stop of stops) stop?.();
+    };
     const limit = deadline(
       this.#runtime.clock,
       this.#limits.connectTimeoutMs,

@@ -123,6 +123,11 @@ export interface Runtime {
   localAddresses(): readonly string[];
   /** Calls back when the network may have changed or the machine woke up. Returns how to stop it. */
   onNetworkChange(callback: () => void): () => void;
+  /**
+   * Calls back when the program is about to end without a chance to wait, as when a page is closed. Returns how to stop it.
+   * Missing where there is no such moment.
+   */
+  onUnload?(callback: () => void): () => void;
   /** Most sessions at the same time, unless the options say otherwise. */
   readonly maxConnections: number;
 }

@@ -3,7 +3,6 @@ import { type AddressInfo, createServer } from "node:net";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import WebSocket, { WebSocketServer } from "ws";
 import { browserClock } from "../../src/browser/clock.js";
-import { watchNetwork } from "../../src/browser/network-watch.js";
 import { openRelaySocket } from "../../src/browser/relay-socket.js";
 import { browserRuntime } from "../../src/browser/runtime.js";
 import { dialWebSocket } from "../../src/browser/websocket-transport.js";
@@ -187,25 +186,5 @@ describe("the browser runtime", () => {
     await done;
     expect(order).toEqual(["promise", "first", "second"]);
     expect(await caught).toMatchObject({ message: "a fault of the first" });
-  });
-
-  test("watches a page, a worker and a scope without events", () => {
-    const scope = new EventTarget();
-    const page = Object.assign(new EventTarget(), { visibilityState: "hidden" });
-    const callback = vi.fn();
-    const stop = watchNetwork(callback, Object.assign(scope, { document: page }));
-    scope.dispatchEvent(new Event("online"));
-    page.dispatchEvent(new Event("visibilitychange"));
-    expect(callback).toHaveBeenCalledTimes(1);
-    page.visibilityState = "visible";
-    page.dispatchEvent(new Event("visibilitychange"));
-    scope.dispatchEvent(new Event("pageshow"));
-    expect(callback).toHaveBeenCalledTimes(3);
-    stop();
-    scope.dispatchEvent(new Event("online"));
-    page.dispatchEvent(new Event("visibilitychange"));
-    expect(callback).toHaveBeenCalledTimes(3);
-    watchNetwork(callback, new EventTarget())();
-    watchNetwork(callback, {})();
   });
 });

@@ -27,9 +27,17 @@ export class ChannelOpener {
    * Proves the other end of a link that we asked for.
    * @param initiator - whether we speak first in the handshake: whoever dialled, or made the offer
    * @param expected - the only PeerId that will do; `null` when whoever answers will
+   * @param ended - called when the link is over after it was proven, once its session knows
    * @throws NetworkError `ERR_HANDSHAKE_…`, `ERR_DIAL_SELF`, or why the link ended; or the signal's reason
    */
-  connect(link: Link, rank: number, initiator: boolean, expected: PeerId | null, signal: AbortSignal): Promise<PeerId> {
+  connect(
+    link: Link,
+    rank: number,
+    initiator: boolean,
+    expected: PeerId | null,
+    signal: AbortSignal,
+    ended?: (error: NetworkError | null) => void,
+  ): Promise<PeerId> {
     return new Promise<PeerId>((resolve, reject) => {
       if (signal.aborted || this.#closed) {
         link.close();
@@ -41,11 +49,12 @@ export class ChannelOpener {
         link.close();
       };
       signal.addEventListener("abort", stop, { once: true });
-      this.#run(link, initiator, rank, expected, (outcome) => {
+      const done = (outcome: PeerId | NetworkError): void => {
         signal.removeEventListener("abort", stop);
         if (typeof outcome === "string") resolve(outcome);
         else reject(outcome);
-      });
+      };
+      this.#run(link, initiator, rank, expected, done, ended);
     });
   }
 
@@ -78,6 +87,7 @@ export class ChannelOpener {
     rank: number,
     expected: PeerId | null,
     done: (outcome: PeerId | NetworkError) => void,
+    ended?: (error: NetworkError | null) => void,
   ): void {
     let owner: ChannelOwner | null = null;
     let settled = false;
@@ -103,6 +113,7 @@ export class ChannelOpener {
       closed: (error) => {
         settle(error ?? new NetworkError("ERR_CLOSED"));
         owner?.closed(error);
+        ended?.(error);
       },
     });
   }

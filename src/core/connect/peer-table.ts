@@ -113,7 +113,8 @@ export class PeerTable {
   }
 
   networkChanged(): void {
-    for (const peer of this.#peers.values()) {
+    for (const peer of this.all) {
+      peer.session.probe();
       if (this.#context.upgrade) peer.upgrader.networkChanged();
       peer.reconnector.networkChanged();
     }

@@ -5,7 +5,7 @@ import type { PeerId } from "../events.js";
 import type { RelayClient } from "../relay/relay-client.js";
 import type { Clock } from "../runtime.js";
 import type { ChannelOpener } from "./channel-opener.js";
-import type { Dialer } from "./dialer.js";
+import type { Dialer, DialledLink } from "./dialer.js";
 import type { PeerTable } from "./peer-table.js";
 import { type Attempt, race } from "./race.js";
 import { RELAY_RANK, type RelaySet } from "./relay-set.js";
@@ -28,9 +28,7 @@ export class Ways {
   /** Whoever listens at `url`, or nobody but `expected`. */
   byUrl(url: string, expected: PeerId | null): Attempt<PeerId> {
     return async (signal) => {
-      const { link, rank } = await this.#dialer.dial(url, signal);
-      const peerId = await this.#opener.connect(link, rank, true, expected, signal);
-      await this.#peers.connected(peerId, signal);
+      const peerId = await this.#open(await this.#dialer.dial(url, signal), expected, signal);
       this.#peers.get(peerId)?.dialled.add(url);
       return peerId;
     };
@@ -60,9 +58,25 @@ export class Ways {
   #byRelay(client: RelayClient, peerId: PeerId): Attempt<PeerId> {
     return async (signal) => {
       await client.whenConnected(signal);
-      await this.#opener.connect(client.dial(peerId), RELAY_RANK, true, peerId, signal);
-      return this.#peers.connected(peerId, signal);
+      return this.#open({ link: client.dial(peerId), rank: RELAY_RANK }, peerId, signal);
     };
+  }
+
+  // A link that is proven and ends before its session could use it has failed: nobody waits for what it will not bring.
+  async #open({ link, rank }: DialledLink, expected: PeerId | null, signal: AbortSignal): Promise<PeerId> {
+    const over = new AbortController();
+    const stop = (): void => over.abort(signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
+    try {
+      // A turn later: a session that ends closes its links first, and then says why, which is worth more.
+      const ended = (error: NetworkError | null): void => {
+        queueMicrotask(() => over.abort(error ?? new NetworkError("ERR_CLOSED_ABORTED")));
+      };
+      const peerId = await this.#opener.connect(link, rank, true, expected, signal, ended);
+      return await this.#peers.connected(peerId, over.signal);
+    } finally {
+      signal.removeEventListener("abort", stop);
+    }
   }
 }
 

@@ -8,7 +8,7 @@ import type { Traffic } from "./traffic.js";
 /** An acknowledgement waits this long for something to travel with. */
 const ACK_DELAY_MS: Millis = 10;
 /** Unless this much has arrived. */
-const ACK_AFTER_BYTES = 128 * 1024;
+const ACK_AFTER_BYTES = 64 * 1024;
 
 /** What a flusher asks its session for: both change while it lives. */
 export interface FlushSource {
@@ -59,7 +59,7 @@ export class Flusher {
     const size = Math.min(link.channel.maxRecordBytes, this.#buffer.length);
     while (link.writable && link.channel.isOpen) {
       const writer = new ByteWriter(this.#buffer.subarray(0, size));
-      traffic.fill(writer, link.channel.link.inFlightBytes);
+      traffic.fill(writer, link.channel.link.inFlightBytes, link.shortestRttMs);
       if (writer.length === 0) break;
       if (!link.channel.send(writer.done())) link.writable = false;
     }

@@ -50,6 +50,11 @@ export class LinkSet {
     if (!this.#active) this.#take(link);
   }
 
+  /** The link in use answers soon, or is dead. */
+  probe(): void {
+    this.#active?.probe(PROBE_MS, () => undefined);
+  }
+
   /** The other side sends nothing more on this link. */
   remoteRetired(link: SessionLink): void {
     link.remoteRetired = true;

@@ -166,6 +166,17 @@ export class PeerSession {
     };
   }
 
+  /** Asks the path in use for a sign of life: it may have died unnoticed. */
+  probe(): void {
+    this.#links.probe();
+  }
+
+  /** Sends what the link takes at once, and ends the session behind it: there will be no later. */
+  closeAtOnce(): void {
+    this.#flusher.now();
+    this.close("leaving", null);
+  }
+
   /** Ends the session: tells the other side, closes the links, reports what was not acknowledged. */
   close(reason: GoodbyeReason, error: NetworkError | null): void {
     for (const link of this.#links.all) link.send((writer) => writeGoodbye(writer, reason));
@@ -180,17 +191,13 @@ export class PeerSession {
 
   #freshTraffic(): Traffic {
     return new Traffic(this.peerId, this.#context.ownId < this.peerId, this.#context.clock, this.#context, {
+      ...this.#handlers,
       message: (bytes) => {
         this.usage.received(bytes.length);
         return this.#handlers.message(bytes);
       },
-      control: (bytes) => this.#handlers.control(bytes),
-      delivered: (messageId) => this.#handlers.delivered(messageId),
-      failed: (messageId, error) => this.#handlers.failed(messageId, error),
-      acknowledged: () => this.#handlers.acknowledged(),
       windowGrew: () => this.#flusher.acknowledge(),
       wake: () => this.#flusher.soon(),
-      stream: (stream) => this.#handlers.stream(stream),
     });
   }
 
@@ -325,7 +332,7 @@ export class PeerSession {
       },
       streamAck: (id, offset, window) => {
         greeted();
-        this.#traffic.streams.acknowledge(id, offset, window);
+        this.#traffic.acknowledgeStream(id, offset, window);
         this.#flusher.soon();
       },
       ping: (token) => link.pinged(token),

@@ -38,6 +38,7 @@ export class SessionLink {
   /** The last ping of the other side that has no answer yet. */
   #unanswered: number | null = null;
   #rttMs: Millis | null = null;
+  #shortestRttMs: Millis | null = null;
 
   /** @param dead - called when the link no longer answers */
   constructor(channel: SessionChannel, rank: number, order: number, clock: Clock, dead: (error: NetworkError) => void) {
@@ -54,6 +55,11 @@ export class SessionLink {
 
   get rttMs(): Millis | null {
     return this.#rttMs;
+  }
+
+  /** The shortest round trip so far: without the queues that our own traffic makes. */
+  get shortestRttMs(): Millis | null {
+    return this.#shortestRttMs;
   }
 
   /** Asks for an answer within `answerMs`; without one the link is dead. @param alive - called when the answer came */
@@ -93,7 +99,10 @@ export class SessionLink {
     for (const [sent, ping] of [...this.#waiting]) {
       this.#waiting.delete(sent);
       const rttMs = this.#clock.now() - ping.sentAt;
-      if (sent === token) this.#rttMs = smoothRtt(this.#rttMs, rttMs);
+      if (sent === token) {
+        this.#rttMs = smoothRtt(this.#rttMs, rttMs);
+        this.#shortestRttMs = Math.min(this.#shortestRttMs ?? rttMs, rttMs);
+      }
       for (const done of ping.done) done(rttMs);
       if (sent === token) return;
     }

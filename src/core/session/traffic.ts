@@ -3,10 +3,11 @@
 import { type ByteWriter, concatBytes } from "../bytes.js";
 import type { NetworkError } from "../errors.js";
 import type { PeerId } from "../events.js";
-import type { Clock } from "../runtime.js";
+import type { Clock, Millis } from "../runtime.js";
 import { SendBuffer } from "../stream/send-buffer.js";
 import { encodeStreamControl } from "../stream/stream-control.js";
 import { StreamTable, type StreamTableHandlers, type StreamWriter } from "../stream/stream-table.js";
+import { BulkLimit } from "./bulk-limit.js";
 import { type Freshness, LateQueue } from "./late-queue.js";
 import { ReceiveLane } from "./receive-lane.js";
 import {
@@ -81,6 +82,8 @@ export class Traffic {
   readonly #limits: TrafficLimits;
   readonly #handlers: TrafficHandlers;
   readonly #late: LateQueue;
+  readonly #clock: Clock;
+  readonly #bulkLimit = new BulkLimit();
   readonly #send = [new SendBuffer(), new SendBuffer(), new SendBuffer()] as const;
   readonly #receive: readonly [ReceiveLane, ReceiveLane, ReceiveLane];
   readonly #ackDue: [boolean, boolean, boolean] = [false, false, false];
@@ -97,6 +100,7 @@ export class Traffic {
   constructor(peerId: PeerId, weAreSmaller: boolean, clock: Clock, limits: TrafficLimits, handlers: TrafficHandlers) {
     this.#limits = limits;
     this.#handlers = handlers;
+    this.#clock = clock;
     this.#late = new LateQueue(clock, (messageId, error) => handlers.failed(messageId, error));
     const window = limits.receiveBufferBytes;
     const message = (bytes: Uint8Array): void => this.#message(bytes);
@@ -144,6 +148,7 @@ export class Traffic {
   rewind(): void {
     for (const lane of this.#send) lane.rewind();
     this.streams.rewind();
+    this.#bulkLimit.reset();
   }
 
   /** Calls back when everything that is queued in this lane by now has arrived, or never will. Returns how to stop waiting. */
@@ -165,6 +170,7 @@ export class Traffic {
     const before = send.acked;
     send.acknowledge(offset, window, (id) => this.#handlers.delivered(id));
     if (send.acked === before) return;
+    this.#bulkLimit.acknowledged(send.acked - before, this.#clock.now());
     const done = this.#waiters.filter((waiter) => waiter.lane === lane && waiter.end <= offset);
     if (done.length > 0) {
       this.#waiters = this.#waiters.filter((waiter) => !done.includes(waiter));
@@ -187,21 +193,25 @@ export class Traffic {
   /**
    * Fills a record with what is due: acknowledgements, then the lanes in their order.
    * @param inFlightLimit - bytes that may be unacknowledged on the link
+   * @param rttMs - shortest round trip of the link; `null` until it was measured
    */
-  fill(writer: ByteWriter, inFlightLimit: number): void {
+  fill(writer: ByteWriter, inFlightLimit: number, rttMs: Millis | null): void {
     const size = writer.room;
     this.#fillAcks(writer);
-    this.#fillLane(writer, LANE_CONTROL, 0, inFlightLimit);
+    this.#fillLane(writer, LANE_CONTROL, 0, inFlightLimit - this.#inFlightBytes);
     if (this.#controlSent) this.streams.fillAcks(writer, STREAM_FORMAT);
     const bulkWaits = this.#send[LANE_BULK].sendableBytes > 0;
     this.#bindLate(writer.room);
-    this.#fillLane(writer, LANE_INTERACTIVE, bulkWaits ? Math.floor(size / BULK_SHARE) : 0, inFlightLimit);
+    const reserve = bulkWaits ? Math.floor(size / BULK_SHARE) : 0;
+    this.#fillLane(writer, LANE_INTERACTIVE, reserve, inFlightLimit - this.#inFlightBytes);
     // One record's worth stays free on the link, so that the others need not wait for bulk data to be acknowledged.
-    const bulkLimit = inFlightLimit - Math.min(size, inFlightLimit / BULK_SHARE);
+    const linkLimit = inFlightLimit - Math.min(size, Math.floor(inFlightLimit / BULK_SHARE));
+    const bulkLimit = this.#bulkLimit.bytes(rttMs);
+    const room = (): number => Math.min(linkLimit - this.#inFlightBytes, bulkLimit - this.#bulkInFlightBytes);
     // Streams and the bulk lane take turns to be first.
-    if (this.#streamsFirst) this.#fillStreams(writer, bulkLimit);
-    this.#fillLane(writer, LANE_BULK, 0, bulkLimit);
-    if (!this.#streamsFirst) this.#fillStreams(writer, bulkLimit);
+    if (this.#streamsFirst) this.#fillStreams(writer, room());
+    this.#fillLane(writer, LANE_BULK, 0, room());
+    if (!this.#streamsFirst) this.#fillStreams(writer, room());
     this.#streamsFirst = !this.#streamsFirst;
   }
 
@@ -217,8 +227,8 @@ export class Traffic {
     }
   }
 
-  #fillStreams(writer: ByteWriter, inFlightLimit: number): void {
-    if (this.#controlSent) this.streams.fillData(writer, STREAM_FORMAT, inFlightLimit - this.#inFlightBytes);
+  #fillStreams(writer: ByteWriter, inFlightRoom: number): void {
+    if (this.#controlSent) this.streams.fillData(writer, STREAM_FORMAT, inFlightRoom);
   }
 
   // Streams never speak ahead of what was said about them: one is opened before its data comes, on every link.
@@ -228,8 +238,12 @@ export class Traffic {
   }
 
   get #inFlightBytes(): number {
-    const [control, interactive, bulk] = this.#send;
-    return control.inFlightBytes + interactive.inFlightBytes + bulk.inFlightBytes + this.streams.inFlightBytes;
+    const [control, interactive] = this.#send;
+    return control.inFlightBytes + interactive.inFlightBytes + this.#bulkInFlightBytes;
+  }
+
+  get #bulkInFlightBytes(): number {
+    return this.#send[LANE_BULK].inFlightBytes + this.streams.inFlightBytes;
   }
 
   #fillAcks(writer: ByteWriter): void {
@@ -244,11 +258,11 @@ export class Traffic {
     this.#unackedBytes = 0;
   }
 
-  #fillLane(writer: ByteWriter, lane: Lane, reserve: number, inFlightLimit: number): void {
+  #fillLane(writer: ByteWriter, lane: Lane, reserve: number, inFlightRoom: number): void {
     const send = this.#send[lane];
     const sendable = Math.min(send.sendableBytes, writer.room - reserve - DATA_HEADER_BYTES, MAX_DATA_BYTES);
     if (sendable <= 0) return;
-    const length = Math.min(sendable, inFlightLimit - this.#inFlightBytes);
+    const length = Math.min(sendable, inFlightRoom);
     if (length <= 0) return;
     send.fill(writeData(writer, lane, send.cursor, length));
   }
@@ -291,6 +305,12 @@ export class Traffic {
   acceptStream(id: number, offset: number, bytes: Uint8Array): void {
     this.#unackedBytes += bytes.length;
     this.streams.accept(id, offset, bytes);
+  }
+
+  /** Bytes of a stream have arrived at the other side. @throws NetworkError `ERR_FRAME_SEQUENCE` */
+  acknowledgeStream(id: number, offset: number, window: number): void {
+    const fresh = this.streams.acknowledge(id, offset, window);
+    if (fresh > 0) this.#bulkLimit.acknowledged(fresh, this.#clock.now());
   }
 
   #message(bytes: Uint8Array): void {

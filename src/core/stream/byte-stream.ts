@@ -135,10 +135,12 @@ export class SessionStream implements ByteStream {
     this.#handOver();
   }
 
-  /** @throws NetworkError `ERR_FRAME_SEQUENCE` */
-  acknowledge(offset: number, window: number): void {
+  /** @returns how many bytes are acknowledged for the first time. @throws NetworkError `ERR_FRAME_SEQUENCE` */
+  acknowledge(offset: number, window: number): number {
+    const before = this.outgoing.acked;
     this.outgoing.acknowledge(offset, window);
     this.#wake();
+    return this.outgoing.acked - before;
   }
 
   #wake(): void {

@@ -82,8 +82,9 @@ export class StreamTable {
     if (!this.#over) this.#find(id)?.accept(offset, bytes);
   }
 
-  acknowledge(id: number, offset: number, window: number): void {
-    if (!this.#over) this.#find(id)?.acknowledge(offset, window);
+  /** @returns how many bytes are acknowledged for the first time */
+  acknowledge(id: number, offset: number, window: number): number {
+    return this.#over ? 0 : (this.#find(id)?.acknowledge(offset, window) ?? 0);
   }
 
   /** A new link carries on from what is known to have arrived. */
