@@ -70,7 +70,7 @@ export class Ways {
     try {
       // A turn later: a session that ends closes its links first, and then says why, which is worth more.
       const ended = (error: NetworkError | null): void => {
-        queueMicrotask(() => over.abort(error ?? new NetworkError("ERR_CLOSED_ABORTED")));
+        this.#clock.defer(() => over.abort(error ?? new NetworkError("ERR_CLOSED_ABORTED")));
       };
       const peerId = await this.#opener.connect(link, rank, true, expected, signal, ended);
       return await this.#peers.connected(peerId, over.signal);

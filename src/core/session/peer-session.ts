@@ -20,6 +20,7 @@ import {
   type Lane,
   type RecordVisitor,
   readRecord,
+  UNKNOWN_INSTANCE,
   writeGoodbye,
   writeHello,
 } from "./record.js";
@@ -28,9 +29,7 @@ import { type SessionChannel, SessionLink } from "./session-link.js";
 import { CONTROL_KINDS, Traffic } from "./traffic.js";
 import { Usage } from "./usage.js";
 
-/** From the proven channel to the first hello of the other side. */
 const HELLO_TIMEOUT_MS: Millis = 10_000;
-const UNKNOWN_INSTANCE = new Uint8Array(INSTANCE_BYTES);
 
 //  connecting ──hello──▶ connected ──last link gone──▶ reconnecting ──resume window──▶ disconnected
 //      └──────────────────────┴───── goodbye, close ────────┴──────────────────────────────▲
@@ -119,7 +118,7 @@ export class PeerSession {
     this.#traffic.pushControl(CONTROL_KINDS.paths, bytes);
   }
 
-  /** Opens a stream to the other side. @throws NetworkError `ERR_OPTION_INVALID`, or why the session is over */
+  /** @throws NetworkError `ERR_OPTION_INVALID`, or why the session is over */
   openStream(name: string): ByteStream {
     return this.#traffic.streams.open(name);
   }

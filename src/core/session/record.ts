@@ -24,6 +24,8 @@ export const STREAM_ACK_BYTES = 1 + 4 + 6 + 4;
 /** Most bytes of one data entry. */
 export const MAX_DATA_BYTES = 65_535;
 export const INSTANCE_BYTES = 16;
+/** Names no conversation: the other side's instance is not known yet. */
+export const UNKNOWN_INSTANCE: Uint8Array = new Uint8Array(INSTANCE_BYTES);
 export const MAX_NAME_BYTES = 64;
 
 /** Why a session ends; the only thing that the other side is told. */
