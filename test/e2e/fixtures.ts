@@ -43,9 +43,19 @@ export interface ChatPage {
   receivedHashes(): Promise<string[]>;
 }
 
+/** How a chat page is opened. */
+interface ChatOptions {
+  readonly name?: string;
+  readonly kind?: BrowserKind;
+  /** Default: the page's own. */
+  readonly relay?: string;
+  /** `false` takes WebRTC out of the page, so that the relay stays its path. Default `true`. */
+  readonly webrtc?: boolean;
+}
+
 interface TestFixtures {
   /** Opens the chat page and joins a room. */
-  openChat(room: string, options?: { name?: string; kind?: BrowserKind }): Promise<ChatPage>;
+  openChat(room: string, options?: ChatOptions): Promise<ChatPage>;
   /** Opens a blank page, under the same policy as the chat, that has the browser build as `window.linknet_sdk`. */
   openSdkPage(kind?: BrowserKind): Promise<Page>;
   /** A room that no other test uses. */
@@ -83,6 +93,12 @@ function watch(): void {
       value.on("path", ({ peerId, path }) => paths.push({ peerId, path }));
     },
   });
+}
+
+/** Runs in the page likewise. simple-peer takes what it finds by these names. */
+function removeWebRtc(): void {
+  for (const name of ["RTCPeerConnection", "mozRTCPeerConnection", "webkitRTCPeerConnection"])
+    Reflect.deleteProperty(window, name);
 }
 
 async function launchBrowser(kind: BrowserKind): Promise<Browser> {
@@ -127,8 +143,9 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
 
   openChat: async ({ launch, kind: ownKind }, use) => {
     await withPages(launch, async (open) => {
-      await use(async (room, { name = "tab", kind = ownKind } = {}) => {
-        const page = await open(kind, "/");
+      await use(async (room, { name = "tab", kind = ownKind, relay, webrtc = true } = {}) => {
+        const path = relay === undefined ? "/" : `/#relay=${encodeURIComponent(relay)}`;
+        const page = await open(kind, path, webrtc ? undefined : removeWebRtc);
         await page.getByTestId("name-input").fill(name);
         await page.getByTestId("room-input").fill(room);
         await page.getByTestId("join").click();
@@ -141,7 +158,7 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
   },
 });
 
-type OpenPage = (kind: BrowserKind, path: string) => Promise<Page>;
+type OpenPage = (kind: BrowserKind, path: string, script?: () => void) => Promise<Page>;
 
 /** Gives pages of fresh contexts, closes them in the end, and fails the test if a page broke its policy or threw. */
 async function withPages(
@@ -150,12 +167,13 @@ async function withPages(
 ): Promise<void> {
   const pages: Page[] = [];
   const faults: string[] = [];
-  await body(async (kind, path) => {
+  await body(async (kind, path, script) => {
     const browser = await launch(kind);
     // Over the loopback, Chromium shows its addresses only to pages that may use a camera.
     const permissions = kind === "chromium" && presentNetwork() === "loopback" ? ["microphone", "camera"] : [];
     const context = await browser.newContext({ permissions });
     await context.addInitScript(watch);
+    if (script) await context.addInitScript(script);
     const page = await context.newPage();
     page.on("pageerror", (error) => {
       if (!isFailedDial(error.message)) faults.push(`${kind}: ${error.stack ?? error.message}`);

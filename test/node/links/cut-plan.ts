@@ -22,6 +22,11 @@ export interface Cut {
   readonly partBytes: number;
 }
 
+/** Says for each connection in turn how it ends; `null` for one that is left alone. */
+export interface Cuts {
+  next(): Cut | null;
+}
+
 export interface CutPlanOptions {
   readonly seed: number;
   /** How many connections are cut; those after them live. */
@@ -34,7 +39,10 @@ export interface CutPlanOptions {
   readonly kinds?: readonly CutKind[];
 }
 
-export class CutPlan {
+/** Enough for a handshake and the first hello both ways, in bytes. */
+const FIRST_BYTES = 4096;
+
+export class CutPlan implements Cuts {
   readonly #options: CutPlanOptions;
   readonly #random: SeededRandom;
   #drawn = 0;
@@ -44,14 +52,15 @@ export class CutPlan {
     this.#random = new SeededRandom(options.seed);
   }
 
-  /** How the next connection ends; `null` for one that is left alone. */
   next(): Cut | null {
     const { cuts, meanBytes, maxMs = 400, kinds = CUT_KINDS } = this.#options;
     if (this.#drawn >= cuts) return null;
+    // The first connection is the one that a session begins on; those after it may be cut in their handshake, too.
+    const least = this.#drawn === 0 ? FIRST_BYTES : 0;
     const kind = kinds[this.#drawn++ % kinds.length] as CutKind;
     return {
       kind,
-      afterBytes: this.#random.below(2 * meanBytes),
+      afterBytes: least + this.#random.below(2 * meanBytes),
       forMs: 1 + this.#random.below(maxMs),
       side: this.#random.below(2) === 0 ? "dialler" : "listener",
       partBytes: 1 + this.#random.below(64),

@@ -1,7 +1,7 @@
 // A TCP proxy on the loopback that breaks what passes through it: by a plan, or on command.
 
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
-import { CUT_KINDS, type Cut, type CutKind, type CutPlan, type Side } from "./cut-plan.js";
+import { CUT_KINDS, type Cut, type CutKind, type Cuts, type Side } from "./cut-plan.js";
 
 /** One connection through the proxy: two sockets, and what passes between them. */
 interface Pair {
@@ -24,8 +24,10 @@ const LINGER_MS = 1_000;
 
 export class CuttingProxy {
   readonly #server: Server;
-  readonly #plan: CutPlan | null;
+  readonly #plan: Cuts | null;
   readonly #pairs = new Set<Pair>();
+  /** Every socket that is not closed, those of connections that are over included. */
+  readonly #sockets = new Set<Socket>();
   readonly #timers = new Set<NodeJS.Timeout>();
   #refusing = false;
   /** Where new connections lead: a port on the loopback. */
@@ -37,7 +39,7 @@ export class CuttingProxy {
   /** Connections that were refused. */
   refused = 0;
 
-  private constructor(server: Server, target: number, plan: CutPlan | null) {
+  private constructor(server: Server, target: number, plan: Cuts | null) {
     this.#server = server;
     this.target = target;
     this.#plan = plan;
@@ -45,7 +47,7 @@ export class CuttingProxy {
   }
 
   /** @param plan - what happens to each connection; without one they live until told otherwise */
-  static async open(target: number, plan: CutPlan | null = null): Promise<CuttingProxy> {
+  static async open(target: number, plan: Cuts | null = null): Promise<CuttingProxy> {
     // Ends are handed on by hand: that one side has closed must not close the other by itself.
     const server = createServer({ allowHalfOpen: true });
     const proxy = new CuttingProxy(server, target, plan);
@@ -106,6 +108,7 @@ export class CuttingProxy {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
     for (const pair of [...this.#pairs]) this.#reset(pair);
+    for (const socket of this.#sockets) socket.destroy();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
   }
 
@@ -125,6 +128,10 @@ export class CuttingProxy {
     const pair: Pair = { dialler, listener, cut, passed: 0, stalled: false, halfClosed: false, part: null, over: false };
     this.#pairs.add(pair);
     listener.on("error", () => this.#reset(pair));
+    for (const socket of [dialler, listener]) {
+      this.#sockets.add(socket);
+      socket.on("close", () => this.#sockets.delete(socket));
+    }
     this.#pump(pair, dialler, listener);
     this.#pump(pair, listener, dialler);
   }
@@ -135,12 +142,14 @@ export class CuttingProxy {
       if (!pair.stalled) from.resume();
     });
     from.on("end", () => {
-      if (!pair.halfClosed && !pair.stalled) to.end();
+      // Of a half-closed connection each side ends by itself.
+      if (pair.halfClosed) from.end();
+      else if (!pair.stalled) to.end();
     });
     from.on("close", (hadError) => {
-      if (pair.over || pair.halfClosed || pair.stalled) return;
-      if (hadError) this.#reset(pair);
-      else if (to.destroyed) this.#forget(pair);
+      if (pair.over) return;
+      if (to.destroyed) this.#forget(pair);
+      else if (hadError && !pair.halfClosed && !pair.stalled) this.#reset(pair);
     });
   }
 
@@ -159,8 +168,7 @@ export class CuttingProxy {
     if (!cut || pair.halfClosed || pair.passed < cut.afterBytes) return;
     this.#execute(pair, cut);
     // The chunk that the plan ends in may be the one that is truncated.
-    if (cut.kind === "truncate" && passing.length < chunk.length)
-      this.#pass(pair, from, to, chunk.subarray(passing.length));
+    if (cut.kind === "truncate" && passing.length < chunk.length) this.#pass(pair, from, to, chunk.subarray(passing.length));
     else if (pair.halfClosed && passing.length < chunk.length) to.write(chunk.subarray(passing.length));
   }
 

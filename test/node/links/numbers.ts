@@ -16,7 +16,7 @@ export interface BigMessages {
 type Numbered = number | { readonly n: number; readonly bytes: Uint8Array };
 
 export interface Sending {
-  /** How many have been queued. */
+  /** How many have been queued, those before `from` included. */
   readonly sent: number;
   /** How often the queue was full. */
   readonly refusals: number;
@@ -26,9 +26,19 @@ export interface Sending {
   readonly done: Promise<void>;
 }
 
-/** Sends `count` numbered messages, and waits for `drain` whenever the queue is full. */
-export function sendNumbers(net: NetworkManager, peerId: PeerId, count: number, big: BigMessages | null = null): Sending {
-  const state = { sent: 0, refusals: 0, halted: false };
+/**
+ * Sends numbered messages, and waits for `drain` whenever the queue is full.
+ * @param count - the first number that is not sent
+ * @param from - the first number
+ */
+export function sendNumbers(
+  net: NetworkManager,
+  peerId: PeerId,
+  count: number,
+  big: BigMessages | null = null,
+  from = 0,
+): Sending {
+  const state = { sent: from, refusals: 0, halted: false };
   const run = async (): Promise<void> => {
     while (state.sent < count && !state.halted) {
       const end = Math.min(count, state.sent + BURST);

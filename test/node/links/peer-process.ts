@@ -27,13 +27,13 @@ export interface PeerReport {
 export interface PeerCommands {
   start(options: NetworkManagerOptions): Promise<{ peerId: PeerId; port: number }>;
   connect(target: string): Promise<PeerId>;
-  /** Begins to send; `sent` tells when all are queued. */
+  /** Begins to send, or goes on after `halt`: up to this number, without it. */
   send(peerId: PeerId, count: number, big: BigMessages | null): void;
   /** Queues no more. @returns how many were queued */
   halt(): Promise<number>;
   /** Resolves when so many have come. */
   received(count: number): Promise<void>;
-  report(): PeerReport;
+  report(): Promise<PeerReport>;
   stop(): Promise<void>;
 }
 
@@ -69,7 +69,7 @@ const commands: PeerCommands = {
   },
   connect: (target) => open().connectToPeer(target),
   send(peerId, count, big) {
-    sending = sendNumbers(open(), peerId, count, big);
+    sending = sendNumbers(open(), peerId, count, big, sending?.sent);
     sending.done.catch((error: unknown) => list(errors, `sending ended: ${String(error)}`));
   },
   async halt() {
@@ -78,7 +78,10 @@ const commands: PeerCommands = {
     return sending?.sent ?? 0;
   },
   received: (count) => check.reached(count),
-  report() {
+  async report() {
+    // Twice: what a buffer's finalizer lets go is free only after the second one.
+    globalThis.gc?.();
+    await new Promise<void>((resolve) => setImmediate(resolve));
     globalThis.gc?.();
     const { rss, heapUsed, external } = process.memoryUsage();
     const cpu = process.cpuUsage();

@@ -1,30 +1,8 @@
-// Peers in processes of their own: builds their program once, starts them, and calls them.
+// A peer in a process of its own, and how it is called.
 
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { fileURLToPath } from "node:url";
-import { build } from "tsup";
 import type { PeerCommands } from "./peer-process.js";
-
-/** Builds the peer's program from the sources. @param name - of a folder of its own, as tests run side by side */
-export async function buildPeer(name: string): Promise<string> {
-  const outDir = fileURLToPath(new URL(`../../../node_modules/.cache/linknet-links-${name}`, import.meta.url));
-  await build({
-    config: false,
-    silent: true,
-    entry: { peer: fileURLToPath(new URL("peer-process.ts", import.meta.url)) },
-    outDir,
-    format: "esm",
-    target: "node20",
-    // Calls to the platform stay what they are; "linknet" alone is ours.
-    noExternal: ["linknet"],
-    esbuildOptions: (options) => {
-      options.alias = { linknet: fileURLToPath(new URL("../../../src/node/index.ts", import.meta.url)) };
-    },
-    outExtension: () => ({ js: ".mjs" }),
-  });
-  return `${outDir}/peer.mjs`;
-}
 
 type Answer = { readonly id: number; readonly value?: unknown; readonly error?: string };
 
@@ -34,7 +12,7 @@ export class PeerProcess {
   readonly #calls = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   #lastId = 0;
 
-  /** @param program - what {@link buildPeer} gave */
+  /** @param program - what `buildPeer` gave */
   constructor(program: string, execArgv: readonly string[] = []) {
     this.#child = fork(program, { execArgv: [...execArgv], serialization: "advanced" });
     this.#child.on("message", ({ id, value, error }: Answer) => {
