@@ -2,10 +2,10 @@
 
 import type { Millis } from "../runtime.js";
 
-/** Bytes that may always be under way: what the other side acknowledges at once, twice. */
-const FLOOR_BYTES = 128 * 1024;
-/** Bandwidth-delay products under way beyond the floor; two let the rate double with each round trip, as in BBR's start-up. */
-const GAIN = 2;
+/** Bytes that may always be under way: twice what the other side acknowledges at once. */
+const FLOOR_BYTES = 64 * 1024;
+/** Bandwidth-delay products under way beyond the floor: more than one, so that a faster path is found; as BBR probes. */
+const GAIN = 1.25;
 /** Shortest span that a rate is taken over. */
 const SAMPLE_MS: Millis = 20;
 /** How many spans the best rate is remembered for. */

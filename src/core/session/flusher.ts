@@ -8,7 +8,7 @@ import type { Traffic } from "./traffic.js";
 /** An acknowledgement waits this long for something to travel with. */
 const ACK_DELAY_MS: Millis = 10;
 /** Unless this much has arrived. */
-const ACK_AFTER_BYTES = 64 * 1024;
+const ACK_AFTER_BYTES = 32 * 1024;
 
 /** What a flusher asks its session for: both change while it lives. */
 export interface FlushSource {
@@ -63,6 +63,7 @@ export class Flusher {
       if (writer.length === 0) break;
       if (!link.channel.send(writer.done())) link.writable = false;
     }
+    if (traffic.bulkInFlightBytes > 0) link.measure();
     if (!traffic.ackDue) this.#cancelAck();
   }
 

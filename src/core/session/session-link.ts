@@ -38,7 +38,8 @@ export class SessionLink {
   /** The last ping of the other side that has no answer yet. */
   #unanswered: number | null = null;
   #rttMs: Millis | null = null;
-  #shortestRttMs: Millis | null = null;
+  #shortest: { readonly rttMs: Millis; readonly at: Millis } | null = null;
+  #measuredAt = Number.NEGATIVE_INFINITY;
 
   /** @param dead - called when the link no longer answers */
   constructor(channel: SessionChannel, rank: number, order: number, clock: Clock, dead: (error: NetworkError) => void) {
@@ -57,9 +58,17 @@ export class SessionLink {
     return this.#rttMs;
   }
 
-  /** The shortest round trip so far: without the queues that our own traffic makes. */
+  /** The shortest round trip of late: without the queues that our own traffic makes. */
   get shortestRttMs(): Millis | null {
-    return this.#shortestRttMs;
+    return this.#shortest?.rttMs ?? null;
+  }
+
+  /** Measures the round trip while bulk data flows, which alone cares: now and then is enough. */
+  measure(): void {
+    const now = this.#clock.now();
+    if (this.#waiting.size > 0 || now - this.#measuredAt < MEASURE_EVERY_MS) return;
+    this.#measuredAt = now;
+    this.ping();
   }
 
   /** Asks for an answer within `answerMs`; without one the link is dead. @param alive - called when the answer came */
@@ -101,7 +110,9 @@ export class SessionLink {
       const rttMs = this.#clock.now() - ping.sentAt;
       if (sent === token) {
         this.#rttMs = smoothRtt(this.#rttMs, rttMs);
-        this.#shortestRttMs = Math.min(this.#shortestRttMs ?? rttMs, rttMs);
+        const now = this.#clock.now();
+        const old = this.#shortest === null || now - this.#shortest.at > SHORTEST_KEPT_MS;
+        if (old || rttMs <= (this.#shortest?.rttMs ?? 0)) this.#shortest = { rttMs, at: now };
       }
       for (const done of ping.done) done(rttMs);
       if (sent === token) return;
@@ -153,6 +164,11 @@ export class SessionLink {
     this.#timer = this.#clock.after(Math.max(1, wait), () => this.#tick());
   }
 }
+
+/** Between two measurements while bulk data flows. */
+const MEASURE_EVERY_MS: Millis = 500;
+/** A path may change: after this long, a longer round trip is believed. */
+const SHORTEST_KEPT_MS: Millis = 30_000;
 
 /** Most pings without an answer; more would only say the same. */
 const MAX_PINGS = 8;

@@ -207,7 +207,7 @@ export class Traffic {
     // One record's worth stays free on the link, so that the others need not wait for bulk data to be acknowledged.
     const linkLimit = inFlightLimit - Math.min(size, Math.floor(inFlightLimit / BULK_SHARE));
     const bulkLimit = this.#bulkLimit.bytes(rttMs);
-    const room = (): number => Math.min(linkLimit - this.#inFlightBytes, bulkLimit - this.#bulkInFlightBytes);
+    const room = (): number => Math.min(linkLimit - this.#inFlightBytes, bulkLimit - this.bulkInFlightBytes);
     // Streams and the bulk lane take turns to be first.
     if (this.#streamsFirst) this.#fillStreams(writer, room());
     this.#fillLane(writer, LANE_BULK, 0, room());
@@ -239,10 +239,11 @@ export class Traffic {
 
   get #inFlightBytes(): number {
     const [control, interactive] = this.#send;
-    return control.inFlightBytes + interactive.inFlightBytes + this.#bulkInFlightBytes;
+    return control.inFlightBytes + interactive.inFlightBytes + this.bulkInFlightBytes;
   }
 
-  get #bulkInFlightBytes(): number {
+  /** Bulk data on its way: of the lane and of streams. */
+  get bulkInFlightBytes(): number {
     return this.#send[LANE_BULK].inFlightBytes + this.streams.inFlightBytes;
   }
 

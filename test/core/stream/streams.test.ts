@@ -6,7 +6,7 @@ import { ByteWriter, equalBytes } from "../../../src/core/bytes.js";
 import type { ByteStream } from "../../../src/core/stream/byte-stream.js";
 import { MAX_INBOUND_STREAMS } from "../../../src/core/stream/stream-table.js";
 import { run, settled } from "../../sim/flush.js";
-import { LANE_INTERACTIVE, SessionPair } from "../../sim/session-pair.js";
+import { LANE_INTERACTIVE, type LinkPlan, SessionPair } from "../../sim/session-pair.js";
 
 const KIB = 1024;
 
@@ -17,7 +17,7 @@ function pattern(length: number, from = 0): Uint8Array {
 }
 
 /** Connects two sessions; Bob keeps the streams that Alice opens. */
-function pairWithStreams(options: { delayMs?: number } = {}): {
+function pairWithStreams(options: LinkPlan = {}): {
   pair: SessionPair;
   taken: ByteStream[];
   wire: ReturnType<SessionPair["link"]>;
@@ -124,6 +124,38 @@ describe("a stream", () => {
     pair.alice.send(LANE_INTERACTIVE, 100);
     await run(pair.clock, 500);
     expect((pair.bob.received[0]?.at ?? Number.POSITIVE_INFINITY) - sentAt).toBeLessThan(15);
+  });
+
+  test("leaves the round trip of small messages within twice its idle value and one record", async () => {
+    // 20 ms there and back, at 8 MB/s: a record of 64 KiB takes 8 ms.
+    const { pair, taken, wire } = pairWithStreams({ delayMs: 10, bytesPerMs: 8_000, highWaterBytes: 1024 * KIB });
+    void wire;
+    const roundTrip = async (): Promise<number> => {
+      const sentAt = pair.clock.now();
+      pair.alice.send(LANE_INTERACTIVE, 64);
+      const before = pair.bob.received.length;
+      while (pair.bob.received.length === before) await run(pair.clock, 1);
+      pair.bob.send(LANE_INTERACTIVE, 64);
+      const answers = pair.alice.received.length;
+      while (pair.alice.received.length === answers) await run(pair.clock, 1);
+      return pair.clock.now() - sentAt;
+    };
+    await run(pair.clock, 1_000);
+    const idle = await roundTrip();
+    const stream = pair.alice.session.openStream("big");
+    const writing = outcome(writeAll(stream, pattern(16 * 1024 * KIB), 256 * KIB));
+    await run(pair.clock, 50);
+    const reading = outcome(readAll(taken[0] as ByteStream));
+    const startedAt = pair.clock.now();
+    const busy: number[] = [];
+    while (!reading.settled) busy.push(await roundTrip());
+    expect(writing.error).toBeUndefined();
+    busy.sort((a, b) => a - b);
+    const record = (64 * KIB) / 8_000;
+    expect(busy[Math.floor(busy.length / 2)]).toBeLessThanOrEqual(2 * idle + record);
+    expect(busy.at(-1)).toBeLessThanOrEqual(2 * idle + 2 * record);
+    // And the path is not left idle for it: 16 MiB at 8 MB/s take 2.1 s.
+    expect(pair.clock.now() - startedAt).toBeLessThan(4_000);
   });
 
   test("carries on over the next link, whatever was under way", async () => {
