@@ -1,7 +1,7 @@
 // The files of the terminal chat, both ways.
 
 import type { NetworkManager, PeerId } from "linknet";
-import { fileCancel, newTransferId } from "../demo-web/chat/chat-protocol.js";
+import { newTransferId } from "../demo-web/chat/file-protocol.js";
 import { FileReceiver, type FileSink } from "../demo-web/chat/file-receiver.js";
 import { FileSender } from "../demo-web/chat/file-sender.js";
 import { cancelText, formatBytes, safeFileName } from "../demo-web/chat/names.js";
@@ -28,7 +28,9 @@ interface Moving {
 const PROGRESS_EVERY_MS = 200;
 
 /** For a peer that nobody sits at: it shows that files arrive, and fills no disk. */
-const DISCARD: FileSink<null> = { write: () => undefined, finish: () => null, abort: () => undefined };
+const DISCARD: FileSink<null> = {
+  ...{ hasBytes: 0, write: () => undefined, finish: () => null, abort: () => undefined, suspend: () => undefined },
+};
 
 /** Sends and receives the files of one conversation. */
 export class ChatFiles {
@@ -45,6 +47,14 @@ export class ChatFiles {
       net,
       {
         progress: (peerId, transferId, bytes) => this.#progressed(`↑${peerId}${transferId}`, bytes),
+        interrupted: (peerId, transferId) => {
+          const name = this.#moving.get(`↑${peerId}${transferId}`)?.name ?? "The file";
+          output.problem(`${name} is interrupted. It goes on when ${output.nameOf(peerId)} is back within ten minutes.`);
+        },
+        resumed: (peerId, transferId) => {
+          const name = this.#moving.get(`↑${peerId}${transferId}`)?.name ?? "The file";
+          output.event(`Sending ${name} on to ${output.nameOf(peerId)}.`);
+        },
         ended: (peerId, transferId, outcome) => {
           const file = this.#take(`↑${peerId}${transferId}`);
           const who = output.nameOf(peerId);
@@ -55,29 +65,34 @@ export class ChatFiles {
       () => performance.now(),
     );
     this.receiver = new FileReceiver<string | null>(
-      (offer) => (folder === null ? DISCARD : diskSink(folder, offer.name)),
+      (peerId, offer) => (folder === null ? DISCARD : diskSink(folder, peerId, offer)),
       {
-        started: (peerId, { transferId, name, size }) => {
+        started: (peerId, { transferId, name, size }, resumed) => {
           const shown = safeFileName(name);
           this.#moving.set(`↓${peerId}${transferId}`, { mark: "↓", name: shown, size, bytes: 0 });
-          output.event(`${output.nameOf(peerId)} sends ${shown}, ${formatBytes(size)}.`);
+          output.event(`${output.nameOf(peerId)} ${resumed ? "goes on with" : "sends"} ${shown}, ${formatBytes(size)}.`);
         },
         progress: (peerId, transferId, bytes) => this.#progressed(`↓${peerId}${transferId}`, bytes),
         finished: (peerId, transferId, path) => {
           const file = this.#take(`↓${peerId}${transferId}`);
           output.event(path === null ? `${file?.name ?? "The file"} has arrived, and is not kept.` : `Saved as ${path}`);
         },
-        failed: (peerId, transferId, reason) => {
+        interrupted: (peerId, transferId) => {
           const file = this.#take(`↓${peerId}${transferId}`);
-          output.problem(`${file?.name ?? "The file"} of ${output.nameOf(peerId)} did not arrive: ${cancelText(reason)}.`);
+          output.problem(
+            `${file?.name ?? "The file"} of ${output.nameOf(peerId)} is interrupted; what has come is kept for a while.`,
+          );
         },
-        refuse: (peerId, cancel) => {
-          // `false`: the peer is gone, and need not be told.
-          net.sendMessage(peerId, fileCancel(cancel));
+        failed: (peerId, transferId, reason) => {
+          const name = this.#take(`↓${peerId}${transferId}`)?.name;
+          // Without a name it was interrupted before, and told then.
+          if (name) output.problem(`${name} of ${output.nameOf(peerId)} did not arrive: ${cancelText(reason)}.`);
         },
       },
       MAX_DOWNLOAD_BYTES,
+      () => performance.now(),
     );
+    net.on("stream", ({ stream }) => void this.receiver.accept(stream));
   }
 
   /** `/send`: the file that was typed, to all these peers. Resolves when it is through. */
@@ -102,19 +117,13 @@ export class ChatFiles {
     }
   }
 
-  /** A peer's session ended for good. */
-  peerLeft(peerId: PeerId): void {
-    this.sender.peerLeft(peerId);
-    this.receiver.peerLeft(peerId);
-  }
-
-  /** Once a second: deadlines. */
+  /** Once a second: deadlines, and what was interrupted is tried again. */
   tick(): void {
-    this.sender.expire(performance.now());
-    this.receiver.expire(performance.now());
+    this.sender.tick(performance.now());
+    this.receiver.tick(performance.now());
   }
 
-  /** Throws away what is not whole. */
+  /** Ends everything. Parts of files stay for the next run. */
   close(): void {
     this.sender.close();
     this.receiver.close();

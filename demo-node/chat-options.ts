@@ -17,6 +17,7 @@ Options:
   --port PORT        port to listen on (default: any free one)
   --ticket TICKET    also connect to the peer of this ticket
   --downloads DIR    where received files go (default: ./linknet-downloads; a greeter keeps none)
+  --identity FILE    stay the same peer after a restart; the key in FILE is made when missing
   --greet            greet whoever comes, and answer "hello" and "/path?"
   --webrtc           also use WebRTC, where the package @roamhq/wrtc is installed
   --help             print this
@@ -34,6 +35,8 @@ export interface ChatOptions {
   readonly ticket: string | null;
   /** `null`: received files are not kept. */
   readonly downloads: string | null;
+  /** File with our key; `null`: a new one each time. */
+  readonly identity: string | null;
   readonly greet: boolean;
   readonly webrtc: boolean;
 }
@@ -66,6 +69,7 @@ export function parseChatOptions(
     port,
     ticket: values.ticket ?? null,
     downloads: values.downloads ?? (values.greet ? null : "linknet-downloads"),
+    identity: values.identity ?? null,
     greet: values.greet,
     webrtc: values.webrtc,
   };
@@ -81,6 +85,7 @@ function parse(argv: readonly string[]) {
       port: { type: "string", default: "0" },
       ticket: { type: "string" },
       downloads: { type: "string" },
+      identity: { type: "string" },
       greet: { type: "boolean", default: false },
       webrtc: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },

@@ -1,13 +1,13 @@
 // One conversation in the terminal: the SDK's events become lines, and typed lines become messages.
 
 import { NetworkError, NetworkManager, type PeerId, type PeerInfo } from "linknet";
-import { chatText, MAX_TEXT_LENGTH } from "../demo-web/chat/chat-protocol.js";
-import { routeMessage } from "../demo-web/chat/incoming.js";
+import { chatText, MAX_TEXT_LENGTH, textOf } from "../demo-web/chat/chat-protocol.js";
 import { displayName, pathLabel, terminalText } from "../demo-web/chat/names.js";
 import { ChatFiles } from "./chat-files.js";
 import { errorLine, eventLine, messageLine } from "./chat-lines.js";
 import type { ChatOptions } from "./chat-options.js";
 import { answerTo, GreeterManners, greeting } from "./greeter.js";
+import { readIdentity } from "./identity-file.js";
 
 /** Where the conversation is shown. */
 export interface ChatOutput {
@@ -32,11 +32,15 @@ export class ChatRoom {
   readonly #sent = new Set<string>();
   #closed = false;
 
-  /** @param wrtc - a WebRTC implementation for Node, or nothing */
+  /**
+   * @param wrtc - a WebRTC implementation for Node, or nothing
+   * @throws Error with a sentence, where the identity cannot be read or made
+   */
   constructor(options: ChatOptions, output: ChatOutput, wrtc: unknown) {
     this.#options = options;
     this.#output = output;
-    this.net = new NetworkManager({ relays: [options.relay], name: options.name, ...(wrtc ? { wrtc } : {}) });
+    const identity = options.identity === null ? {} : { identity: readIdentity(options.identity) };
+    this.net = new NetworkManager({ relays: [options.relay], name: options.name, ...identity, ...(wrtc ? { wrtc } : {}) });
     this.files = new ChatFiles(this.net, options.downloads, {
       event: (text) => this.event(text),
       problem: (text) => this.problem(text),
@@ -97,11 +101,11 @@ export class ChatRoom {
   }
 
   #listen(): void {
-    const { net, files } = this;
-    const text = (peerId: PeerId, written: string): void => this.#heard(peerId, written);
-    net.on("message", (message) =>
-      routeMessage(message, { text, sender: files.sender, receiver: files.receiver }, performance.now()),
-    );
+    const { net } = this;
+    net.on("message", (message) => {
+      const text = textOf(message);
+      if (text !== null) this.#heard(message.senderId, text);
+    });
     net.on("connection", ({ peerId, status }) => {
       if (status === "connected") this.#arrived(peerId);
       else if (status === "reconnecting") this.event(`The path to ${this.nameOf(peerId)} was lost; reconnecting.`);
@@ -142,7 +146,6 @@ export class ChatRoom {
   #left(peerId: PeerId): void {
     if (this.#names.has(peerId)) this.event(`${this.nameOf(peerId)} left.`);
     this.#names.delete(peerId);
-    this.files.peerLeft(peerId);
   }
 
   #heard(peerId: PeerId, text: string): void {

@@ -1,10 +1,12 @@
 // Files on disk: received ones get a safe name of their own, sent ones are read in pieces.
 
-import { closeSync, mkdirSync, openSync, renameSync, unlinkSync, writeSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { closeSync, lstatSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeSync } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, extname, join, resolve } from "node:path";
-import { MAX_FILE_BYTES } from "../demo-web/chat/chat-protocol.js";
+import type { PeerId } from "linknet";
+import { type FileOffer, MAX_FILE_BYTES } from "../demo-web/chat/file-protocol.js";
 import type { FileSink } from "../demo-web/chat/file-receiver.js";
 import type { FileSource } from "../demo-web/chat/file-sender.js";
 import { formatBytes, safeFileName } from "../demo-web/chat/names.js";
@@ -12,36 +14,94 @@ import { formatBytes, safeFileName } from "../demo-web/chat/names.js";
 /** Most bytes that one run of the chat takes in: 1 GiB. */
 export const MAX_DOWNLOAD_BYTES = 1024 * 1024 * 1024;
 
+/** How long a part of a file stays for another process to go on with, in ms: a day. */
+const PART_KEPT_MS = 86_400_000;
+/** Parts of other processes that stay in one folder. */
+const MAX_PARTS = 32;
+
 /**
- * Takes one incoming file into `folder`, which is made when it is missing. It gets its name when it is whole; until then it
- * ends in `.part`.
+ * Takes one incoming file into `folder`, which is made when it is missing. Until it is whole it is called
+ * `NAME.MARK-PROCESS.part`: the mark stands for this very file of this very sender, so that another process can go on with it.
  */
-export function diskSink(folder: string, claimedName: string): FileSink<string> {
+export function diskSink(folder: string, peerId: PeerId, offer: FileOffer): FileSink<string> {
   mkdirSync(folder, { recursive: true });
-  const path = reserve(folder, safeFileName(claimedName));
-  const part = `${path}.part`;
-  let file: number;
-  try {
-    file = openSync(part, "wx");
-  } catch (error) {
-    unlinkSync(path);
-    throw error;
-  }
+  const name = safeFileName(offer.name);
+  const mark = markOf(peerId, offer);
+  const part = resolve(join(folder, `${name}.${mark}-${process.pid}.part`));
+  const hasBytes = takeOver(folder, mark, part, offer.size);
+  if (hasBytes === 0 && !openParts.has(part)) rmSync(part, { force: true });
+  const file = openSync(part, hasBytes === 0 ? "wx" : "a");
+  openParts.add(part);
+  const close = (): void => {
+    openParts.delete(part);
+    closeSync(file);
+  };
   return {
+    hasBytes,
     write(data) {
       for (let written = 0; written < data.length; ) written += writeSync(file, data, written);
     },
     finish() {
-      closeSync(file);
+      close();
+      const path = reserve(folder, name);
       renameSync(part, path);
       return path;
     },
     abort() {
-      closeSync(file);
-      unlinkSync(part);
-      unlinkSync(path);
+      close();
+      rmSync(part, { force: true });
     },
+    suspend: close,
   };
+}
+
+/** Hashed, as a sender would choose the name of a file otherwise. */
+function markOf(peerId: PeerId, { transferId, name, size }: FileOffer): string {
+  return createHash("sha256")
+    .update(JSON.stringify([peerId, transferId, name, size]))
+    .digest("hex")
+    .slice(0, 24);
+}
+
+/**
+ * Looks for a part that a process left behind, and renames it to `part`; two processes cannot both do that. Removes what is too old.
+ * @returns its length in bytes; 0 where there is none
+ */
+function takeOver(folder: string, mark: string, part: string, size: number): number {
+  const left = readdirSync(folder)
+    .map((name) => ({ path: resolve(join(folder, name)), found: /\.([0-9a-f]{24})-(\d{1,10})\.part$/.exec(name) }))
+    .flatMap(({ path, found }) => {
+      const info = found && !isInUse(path, Number(found[2])) ? lstatSync(path, { throwIfNoEntry: false }) : undefined;
+      return info?.isFile() ? [{ path, mark: found?.[1], info }] : [];
+    })
+    .sort((a, b) => b.info.mtimeMs - a.info.mtimeMs);
+  const [ours] = left.filter((one) => one.mark === mark && one.info.size > 0 && one.info.size <= size);
+  for (const [index, one] of left.entries()) {
+    if (one !== ours && (index >= MAX_PARTS || Date.now() - one.info.mtimeMs > PART_KEPT_MS)) rmSync(one.path, { force: true });
+  }
+  if (!ours) return 0;
+  try {
+    renameSync(ours.path, part);
+  } catch {
+    return 0;
+  }
+  return ours.info.size;
+}
+
+/** Parts that this process writes. */
+const openParts = new Set<string>();
+
+function isInUse(path: string, pid: number): boolean {
+  // A restarted container may give the same number again.
+  if (pid === process.pid) return openParts.has(path);
+  // No number of a process: asked for it, the system would answer for a group of them.
+  if (pid === 0 || pid > 0x7fff_ffff) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return !(error instanceof Error && "code" in error && error.code === "ESRCH");
+  }
 }
 
 /** Takes the first free name: `photo.png`, `photo (2).png` and so on. The empty file that it makes keeps others off. */

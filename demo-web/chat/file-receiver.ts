@@ -1,67 +1,118 @@
-// Receives files: chunks in order, within limits, into a sink that the demo provides.
+// Receives files, each on a stream of its own, within limits, into a sink that the demo provides.
 
-import type { PeerId } from "linknet";
-import type { CancelReason, FileCancel, FileChunk, FileEnd, FileOffer } from "./chat-protocol.js";
-import { STALL_MS } from "./file-sender.js";
+import { type ByteStream, NetworkError, type PeerId } from "linknet";
+import { type CancelReason, encodeReport, FILE_STREAM, type FileOffer, type FileReport, readOffer } from "./file-protocol.js";
+import { INTERRUPTED_MS, STALL_MS } from "./file-sender.js";
+import { PieceReader } from "./piece-reader.js";
 
 /** Files that one peer may have under way to us. */
 export const MAX_OPEN_PER_PEER = 8;
-
+/** Interrupted files that are kept, of all peers together; the oldest make room. */
+export const MAX_INTERRUPTED = 32;
+/** Files that are over, of which the senders may ask again. */
+const MAX_SETTLED = 256;
+/** How long a stream may go without telling what it brings, in ms. */
+export const HEADER_MS = 10_000;
+/** How often the sender is told what has come, in bytes. */
+const REPORT_EVERY_BYTES = 128 * 1024;
 /** What each file counts at least, so that empty files are not free. */
 const LEAST_COST_BYTES = 64 * 1024;
 
 /** Where the bytes of one file go. Writing is synchronous, so nothing piles up in between. */
 export interface FileSink<File> {
+  /** Bytes that it has from an earlier process; 0 where it begins. */
+  readonly hasBytes: number;
   write(data: Uint8Array): void;
   /** All bytes are there. */
   finish(): File;
   /** The file will not be finished: throw away what came. */
   abort(): void;
+  /** We leave in the middle: keep for the next time what can be kept. */
+  suspend(): void;
 }
 
 /** What the owner of a receiver is told. */
 export interface FileReceiverEvents<File> {
-  /** A file begins to arrive. */
-  started(peerId: PeerId, offer: FileOffer): void;
+  /** A file begins to arrive; `resumed`: it was interrupted before, by us or by an earlier process. */
+  started(peerId: PeerId, offer: FileOffer, resumed: boolean): void;
   /** `bytes` of it have arrived so far. */
   progress(peerId: PeerId, transferId: string, bytes: number): void;
   /** All of it arrived, `size` bytes. */
   finished(peerId: PeerId, transferId: string, file: File, size: number): void;
+  /** The session ended in the middle: what came is kept for a while. */
+  interrupted(peerId: PeerId, transferId: string): void;
   /** It will not be finished. */
   failed(peerId: PeerId, transferId: string, reason: CancelReason | "left"): void;
-  /** Tell the sender to stop. */
-  refuse(peerId: PeerId, cancel: FileCancel): void;
 }
 
-interface Incoming<File> {
+/** One stream, from its first byte to its end. */
+interface Incoming {
+  readonly peerId: PeerId;
+  /** `null` until its header is there. */
+  offer: FileOffer | null;
+  /** When something came last, or when it began. */
+  lastMs: number;
+  /** Ends it early and tells the sender why; `null`: without a word. Only the first call counts. */
+  readonly stop: (reason: CancelReason | null) => void;
+  readonly stopped: Promise<never>;
+}
+
+/** A file that is not whole. */
+interface Partial<File> {
   readonly peerId: PeerId;
   readonly offer: FileOffer;
   readonly sink: FileSink<File>;
   received: number;
-  lastChunkMs: number;
+  /** When its stream failed; `null` while it has one. */
+  sinceMs: number | null;
 }
+
+/** Why we end a transfer. */
+class Refused extends Error {
+  readonly reason: CancelReason;
+
+  constructor(reason: CancelReason) {
+    super(reason);
+    this.reason = reason;
+  }
+}
+
+/** We close: nobody is told. */
+class Closed extends Error {}
 
 /**
  * Incoming transfers of all peers.
  *
- * There is no checksum: the session below hands each byte on once, in order and authenticated, so the size and the offsets
- * say that a file is whole.
+ * There is no checksum: a stream hands each byte on once, in order and authenticated, and what is carried on is the same file of
+ * the same proven peer. So its size says that a file is whole.
  */
 export class FileReceiver<File> {
-  readonly #open: (offer: FileOffer) => FileSink<File>;
+  readonly #open: (peerId: PeerId, offer: FileOffer) => FileSink<File>;
   readonly #events: FileReceiverEvents<File>;
   readonly #maxKeptBytes: number;
-  readonly #incoming = new Map<string, Incoming<File>>();
+  readonly #now: () => number;
+  readonly #incoming = new Set<Incoming>();
+  readonly #partials = new Map<string, Partial<File>>();
+  /** Files that are whole or that we did not want: their sender may not have heard of it when its session ended. */
+  readonly #settled = new Map<string, { readonly offer: FileOffer; readonly whole: boolean; readonly atMs: number }>();
   #keptBytes = 0;
+  #closed = false;
 
   /**
    * @param open - makes the sink of one file; if it throws, the file is refused
    * @param maxKeptBytes - most bytes of all files together, announced ones included; `release` gives some back
+   * @param now - the time in ms; only differences count
    */
-  constructor(open: (offer: FileOffer) => FileSink<File>, events: FileReceiverEvents<File>, maxKeptBytes: number) {
+  constructor(
+    open: (peerId: PeerId, offer: FileOffer) => FileSink<File>,
+    events: FileReceiverEvents<File>,
+    maxKeptBytes: number,
+    now: () => number,
+  ) {
     this.#open = open;
     this.#events = events;
     this.#maxKeptBytes = maxKeptBytes;
+    this.#now = now;
   }
 
   /** Bytes of finished files and of those under way, as announced. */
@@ -74,107 +125,210 @@ export class FileReceiver<File> {
     this.#keptBytes = Math.max(0, this.#keptBytes - costOf(bytes));
   }
 
-  onOffer(peerId: PeerId, offer: FileOffer, nowMs: number): void {
-    const { transferId } = offer;
-    const key = keyOf(peerId, transferId);
-    // The same id twice would let a sender write into a file that is under way: both end.
-    if (this.#incoming.has(key)) return this.#fail(key, "protocol");
+  /** Takes what a peer opened; streams that bring no file are turned away. Resolves when it is over, and never rejects. */
+  async accept(stream: ByteStream): Promise<void> {
+    const { peerId } = stream;
+    if (stream.name !== FILE_STREAM) {
+      stream.readable.cancel().catch(() => undefined);
+      stream.writable.abort().catch(() => undefined);
+      return;
+    }
+    const reader = new PieceReader(stream.readable);
+    const writer = stream.writable.getWriter();
     let open = 0;
-    for (const other of this.#incoming.values()) if (other.peerId === peerId) open += 1;
-    if (open >= MAX_OPEN_PER_PEER) return this.#events.refuse(peerId, { transferId, reason: "busy" });
-    if (this.#keptBytes + costOf(offer.size) > this.#maxKeptBytes)
-      return this.#events.refuse(peerId, { transferId, reason: "no-room" });
-    let sink: FileSink<File>;
+    for (const other of this.#incoming) if (other.peerId === peerId) open += 1;
+    const incoming = newIncoming(peerId, this.#now());
+    this.#incoming.add(incoming);
+    // A sender that gives up cancels our reports, which is told at once, unlike what waits behind its data.
+    const gone = writer.closed.then(() => new Promise<never>(() => undefined));
+    const work = async (): Promise<void> => {
+      if (open >= MAX_OPEN_PER_PEER) throw new Refused("busy");
+      await this.#receive(incoming, reader, (report) => writer.write(encodeReport(report)));
+    };
     try {
-      sink = this.#open(offer);
-    } catch {
-      return this.#events.refuse(peerId, { transferId, reason: "no-room" });
+      await Promise.race([work(), incoming.stopped, gone]);
+      writer.close().catch(() => undefined);
+    } catch (error) {
+      this.#over(incoming, error);
+      if (error instanceof Refused) {
+        writer.write(encodeReport({ kind: "refused", reason: error.reason })).catch(() => undefined);
+        writer.close().catch(() => undefined);
+      }
+      if (!(error instanceof Closed)) reader.cancel();
+    } finally {
+      this.#incoming.delete(incoming);
     }
-    this.#keptBytes += costOf(offer.size);
-    this.#incoming.set(key, { peerId, offer, sink, received: 0, lastChunkMs: nowMs });
-    this.#events.started(peerId, offer);
-  }
-
-  onChunk(peerId: PeerId, chunk: FileChunk, nowMs: number): void {
-    const key = keyOf(peerId, chunk.transferId);
-    const incoming = this.#incoming.get(key);
-    // Chunks that were under way when we refused or cancelled still come in: they are dropped.
-    if (!incoming) return;
-    if (chunk.offset !== incoming.received || chunk.offset + chunk.data.length > incoming.offer.size)
-      return this.#fail(key, "protocol");
-    try {
-      incoming.sink.write(chunk.data);
-    } catch {
-      return this.#fail(key, "no-room");
-    }
-    incoming.received += chunk.data.length;
-    incoming.lastChunkMs = nowMs;
-    this.#events.progress(peerId, chunk.transferId, incoming.received);
-  }
-
-  onEnd(peerId: PeerId, end: FileEnd): void {
-    const key = keyOf(peerId, end.transferId);
-    const incoming = this.#incoming.get(key);
-    if (!incoming) return;
-    if (incoming.received !== incoming.offer.size) return this.#fail(key, "protocol");
-    let file: File;
-    try {
-      file = incoming.sink.finish();
-    } catch {
-      return this.#fail(key, "no-room");
-    }
-    this.#incoming.delete(key);
-    this.#events.finished(peerId, end.transferId, file, incoming.offer.size);
-  }
-
-  /** The sender gave up. @returns whether it was a file that we were receiving */
-  onCancel(peerId: PeerId, cancel: FileCancel): boolean {
-    const key = keyOf(peerId, cancel.transferId);
-    if (!this.#incoming.has(key)) return false;
-    this.#drop(key, cancel.reason);
-    return true;
   }
 
   /** We do not want the rest of it. */
   cancel(peerId: PeerId, transferId: string): void {
-    this.#fail(keyOf(peerId, transferId), "cancelled");
+    const running = [...this.#incoming].find((one) => one.peerId === peerId && one.offer?.transferId === transferId);
+    if (running) running.stop("cancelled");
+    else this.#drop(keyOf(peerId, transferId), "cancelled");
   }
 
-  /** The peer is gone: what it did not finish is thrown away. */
-  peerLeft(peerId: PeerId): void {
-    for (const [key, incoming] of [...this.#incoming]) if (incoming.peerId === peerId) this.#drop(key, "left");
+  /** Deadlines. Call it about once a second. */
+  tick(nowMs: number): void {
+    for (const incoming of this.#incoming) {
+      const silentMs = nowMs - incoming.lastMs;
+      if (silentMs > (incoming.offer ? STALL_MS : HEADER_MS)) incoming.stop("stalled");
+    }
+    for (const [key, { sinceMs }] of [...this.#partials]) {
+      if (sinceMs !== null && nowMs - sinceMs > INTERRUPTED_MS) this.#drop(key, "left");
+    }
+    for (const [key, { atMs }] of this.#settled) if (nowMs - atMs > INTERRUPTED_MS) this.#settled.delete(key);
   }
 
-  /** Gives up what nothing came for in {@link STALL_MS}. Call it about once a second. */
-  expire(nowMs: number): void {
-    for (const [key, incoming] of [...this.#incoming]) if (nowMs - incoming.lastChunkMs > STALL_MS) this.#fail(key, "stalled");
-  }
-
-  /** Throws everything unfinished away, without telling anybody. */
+  /** Ends everything, without telling anybody: the senders may go on with somebody who has what came so far. */
   close(): void {
-    for (const key of [...this.#incoming.keys()]) this.#drop(key, "left");
+    this.#closed = true;
+    for (const incoming of this.#incoming) incoming.stop(null);
+    for (const { sink } of this.#partials.values()) quietly(() => sink.suspend());
+    this.#partials.clear();
   }
 
-  /** Ends a transfer and tells the sender. */
-  #fail(key: string, reason: CancelReason): void {
-    const incoming = this.#incoming.get(key);
-    if (!incoming) return;
-    this.#events.refuse(incoming.peerId, { transferId: incoming.offer.transferId, reason });
-    this.#drop(key, reason);
+  async #receive(incoming: Incoming, reader: PieceReader, tell: (report: FileReport) => Promise<void>): Promise<void> {
+    const offer = await readOffer(reader);
+    if (!offer) throw new Refused("protocol");
+    const { peerId } = incoming;
+    const key = keyOf(peerId, offer.transferId);
+    const have = (bytes: number): Promise<void> => tell({ kind: "have", bytes });
+    const settled = this.#settled.get(key);
+    if (sameFile(settled?.offer, offer)) {
+      if (!settled?.whole) throw new Refused("cancelled");
+      await have(offer.size);
+      return have(offer.size);
+    }
+    const partial = this.#begin(key, peerId, offer);
+    incoming.offer = offer;
+    incoming.lastMs = this.#now();
+    let told = partial.received;
+    await have(told);
+    for (let data = await reader.next(); data; data = await reader.next()) {
+      this.#write(incoming, partial, data);
+      if (partial.received - told < REPORT_EVERY_BYTES || partial.received === offer.size) continue;
+      told = partial.received;
+      await have(told);
+    }
+    if (partial.received !== offer.size) throw new Refused("protocol");
+    this.#finish(incoming, key, partial);
+    await have(offer.size);
+  }
+
+  /** Finds what came of this file before, or makes room for it. @throws Refused */
+  #begin(key: string, peerId: PeerId, offer: FileOffer): Partial<File> {
+    const before = this.#partials.get(key);
+    // The same id twice would let a sender write into a file that is under way.
+    if (before?.sinceMs === null) throw new Refused("protocol");
+    if (before && sameFile(before.offer, offer)) {
+      before.sinceMs = null;
+      this.#events.started(peerId, offer, true);
+      this.#events.progress(peerId, offer.transferId, before.received);
+      return before;
+    }
+    if (before) this.#drop(key, "left");
+    const cost = costOf(offer.size);
+    while (this.#keptBytes + cost > this.#maxKeptBytes) if (!this.#dropOldest()) throw new Refused("no-room");
+    const sink = orRefuse(() => this.#open(peerId, offer));
+    const partial: Partial<File> = { peerId, offer, sink, received: sink.hasBytes, sinceMs: null };
+    this.#keptBytes += cost;
+    this.#partials.set(key, partial);
+    this.#events.started(peerId, offer, sink.hasBytes > 0);
+    if (partial.received > 0) this.#events.progress(peerId, offer.transferId, partial.received);
+    return partial;
+  }
+
+  #write(incoming: Incoming, partial: Partial<File>, data: Uint8Array): void {
+    // What still comes while we end it is dropped.
+    if (!this.#incoming.has(incoming)) throw new Closed();
+    const { offer } = partial;
+    if (partial.received + data.length > offer.size) throw new Refused("protocol");
+    orRefuse(() => partial.sink.write(data));
+    partial.received += data.length;
+    incoming.lastMs = this.#now();
+    this.#events.progress(partial.peerId, offer.transferId, partial.received);
+  }
+
+  #finish(incoming: Incoming, key: string, partial: Partial<File>): void {
+    if (!this.#incoming.has(incoming)) throw new Closed();
+    const { peerId, offer } = partial;
+    const file = orRefuse(() => partial.sink.finish());
+    this.#partials.delete(key);
+    this.#settle(key, offer, true);
+    this.#events.finished(peerId, offer.transferId, file, offer.size);
+  }
+
+  /** A stream ended before its file was whole. */
+  #over(incoming: Incoming, error: unknown): void {
+    // What is over counts no longer, whatever its stream still brings.
+    this.#incoming.delete(incoming);
+    const { peerId, offer } = incoming;
+    const key = offer && keyOf(peerId, offer.transferId);
+    const partial = key === null ? undefined : this.#partials.get(key);
+    if (!offer || key === null || !partial || this.#closed) return;
+    if (error instanceof Refused) return this.#drop(key, error.reason);
+    const code = error instanceof NetworkError ? error.code : "";
+    if (code === "ERR_STREAM_ABORTED" || code === "ERR_STREAM_CANCELLED") return this.#drop(key, "cancelled");
+    partial.sinceMs = this.#now();
+    const interrupted = [...this.#partials.values()].filter(({ sinceMs }) => sinceMs !== null);
+    if (interrupted.length > MAX_INTERRUPTED) this.#dropOldest();
+    this.#events.interrupted(peerId, offer.transferId);
+  }
+
+  /** @returns whether there was an interrupted file to throw away */
+  #dropOldest(): boolean {
+    let oldest: readonly [string, number] | null = null;
+    for (const [key, { sinceMs }] of this.#partials) {
+      if (sinceMs !== null && (oldest === null || sinceMs < oldest[1])) oldest = [key, sinceMs];
+    }
+    if (oldest) this.#drop(oldest[0], "left");
+    return oldest !== null;
+  }
+
+  #settle(key: string, offer: FileOffer, whole: boolean): void {
+    this.#settled.set(key, { offer, whole, atMs: this.#now() });
+    const [oldest] = this.#settled.keys();
+    if (this.#settled.size > MAX_SETTLED && oldest !== undefined) this.#settled.delete(oldest);
   }
 
   #drop(key: string, reason: CancelReason | "left"): void {
-    const incoming = this.#incoming.get(key);
-    if (!incoming) return;
-    this.#incoming.delete(key);
-    this.release(incoming.offer.size);
-    try {
-      incoming.sink.abort();
-    } catch {
-      // What cannot be thrown away stays where it is; the transfer ended all the same.
-    }
-    this.#events.failed(incoming.peerId, incoming.offer.transferId, reason);
+    const partial = this.#partials.get(key);
+    if (!partial) return;
+    this.#partials.delete(key);
+    if (reason === "cancelled") this.#settle(key, partial.offer, false);
+    this.release(partial.offer.size);
+    // What cannot be thrown away stays where it is; the transfer ended all the same.
+    quietly(() => partial.sink.abort());
+    this.#events.failed(partial.peerId, partial.offer.transferId, reason);
   }
+}
+
+function newIncoming(peerId: PeerId, nowMs: number): Incoming {
+  let stop: (reason: CancelReason | null) => void = () => undefined;
+  const stopped = new Promise<never>((_resolve, reject) => {
+    stop = (reason) => reject(reason === null ? new Closed() : new Refused(reason));
+  });
+  return { peerId, offer: null, lastMs: nowMs, stop, stopped };
+}
+
+function orRefuse<T>(work: () => T): T {
+  try {
+    return work();
+  } catch {
+    throw new Refused("no-room");
+  }
+}
+
+function quietly(work: () => void): void {
+  try {
+    work();
+  } catch {
+    // Whoever calls this has nobody to tell.
+  }
+}
+
+function sameFile(before: FileOffer | undefined, now: FileOffer): boolean {
+  return before?.name === now.name && before.size === now.size;
 }
 
 function costOf(bytes: number): number {

@@ -110,6 +110,7 @@ export function cancelText(reason: string): string {
     protocol: "its pieces did not fit together",
     stalled: "nothing came for two minutes",
     left: "the connection ended",
+    refused: "the other side takes no files",
   };
   return Object.hasOwn(texts, reason) ? (texts[reason] as string) : "it did not work";
 }

@@ -62,6 +62,11 @@ export type ChatAction =
       readonly url: string;
       readonly picture: boolean;
     }
+  | { readonly type: "fileInterrupted"; readonly peerId: PeerId; readonly transferId: string; readonly mine: boolean }
+  /** A transfer goes on; it may be one that was not there before, to somebody else. */
+  | { readonly type: "fileResumed"; readonly peerId: PeerId; readonly transferId: string; readonly mine: boolean }
+  /** Nobody waits any longer for those of an own file whose session is lost. */
+  | { readonly type: "fileForgot"; readonly transferId: string }
   | { readonly type: "fileSent"; readonly peerId: PeerId; readonly transferId: string }
   | {
       readonly type: "fileEnded";

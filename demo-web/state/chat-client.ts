@@ -1,8 +1,7 @@
 // Between the SDK and the page: turns what the NetworkManager tells into actions, and what people do into calls.
 
 import { NetworkManager, type OutgoingMessage, type PeerId, type PeerInfo, type Room } from "linknet";
-import { chatText } from "../chat/chat-protocol.js";
-import { routeMessage } from "../chat/incoming.js";
+import { chatText, textOf } from "../chat/chat-protocol.js";
 import { ownName } from "../chat/names.js";
 import { type ChatState, type FileEntry, INITIAL_STATE, type TextEntry } from "./chat-state.js";
 import { type ChatAction, reduceChat } from "./chat-store.js";
@@ -66,7 +65,7 @@ export class ChatClient {
       // For tests, and for the curious: what this page does can be done from the console as well.
       window.linknet = net;
       this.#dispatch({ type: "joining", self: { id: net.peerId, name } });
-      this.#listen(net, files);
+      this.#listen(net);
       await net.start();
       if (request.ticket !== null) await net.connectToPeer(request.ticket);
       if (request.room !== null) await this.#enter(conversation, request.room);
@@ -132,6 +131,11 @@ export class ChatClient {
     this.#now?.files.cancel(entry);
   }
 
+  /** Sends an interrupted file on. */
+  resumeFile(entry: FileEntry): void {
+    this.#now?.files.resume(entry, this.#recipients());
+  }
+
   dismissError(): void {
     this.#dispatch({ type: "error", text: null });
   }
@@ -163,16 +167,16 @@ export class ChatClient {
     for (const peerId of room.members) dispatch({ type: "roomJoin", peerId, timeMs: Date.now() });
   }
 
-  #listen(net: NetworkManager, files: PageTransfers): void {
-    const { sender, receiver } = files;
+  #listen(net: NetworkManager): void {
     const dispatch = (action: ChatAction): void => this.#dispatchFrom(net, action);
-    const text = (peerId: PeerId, written: string, messageId: string): void =>
-      dispatch({ type: "received", peerId, text: written, messageId, timeMs: Date.now() });
-    net.on("message", (message) => routeMessage(message, { text, sender, receiver }, performance.now()));
+    net.on("message", (message) => {
+      const text = textOf(message);
+      if (text !== null)
+        dispatch({ type: "received", peerId: message.senderId, text, messageId: message.id, timeMs: Date.now() });
+    });
     net.on("connection", ({ peerId, status }) => {
       const info = net.getPeer(peerId) ?? blankInfo(peerId);
       dispatch({ type: "peer", info: { ...info, status }, timeMs: Date.now() });
-      if (status === "disconnected") files.peerLeft(peerId);
     });
     net.on("path", ({ peerId, path, previous }) => dispatch({ type: "path", peerId, path, previous, timeMs: Date.now() }));
     net.on("delivered", ({ peerId, messageId }) => dispatch({ type: "receipt", peerId, messageId, receipt: "delivered" }));

@@ -3,7 +3,16 @@
 import type { PeerId } from "linknet";
 import { displayName } from "../chat/names.js";
 import type { ChatAction } from "./chat-action.js";
-import { type ChatState, type Entry, MAX_ENTRIES, type Receipt, type TextEntry, type TransferState } from "./chat-state.js";
+import {
+  type ChatState,
+  type Entry,
+  type FileEntry,
+  isLost,
+  MAX_ENTRIES,
+  type Receipt,
+  type TextEntry,
+  type TransferState,
+} from "./chat-state.js";
 
 /** What {@link reduceEntries} takes. */
 export type EntryAction = Extract<ChatAction, { type: "received" | "written" | "rewritten" | "receipt" | `file${string}` }>;
@@ -57,15 +66,29 @@ export function reduceEntries(state: ChatState, action: EntryAction): ChatState 
     }
     case "fileProgress":
       return changeTransfer(state, action, action.mine, { bytes: action.bytes });
+    case "fileInterrupted":
+      return changeTransfer(state, action, action.mine, { state: "interrupted" });
+    case "fileResumed":
+      return changeFile(state, action.transferId, action.mine, (entry) => {
+        if (!entry.mine && entry.senderId !== action.peerId) return entry;
+        const before = entry.transfers[action.peerId];
+        if (before && !isLost(before)) return entry;
+        const moving: TransferState = { bytes: before?.bytes ?? 0, state: "moving", reason: null };
+        return { ...entry, transfers: { ...entry.transfers, [action.peerId]: moving } };
+      });
+    case "fileForgot":
+      return changeFile(state, action.transferId, true, (entry) => {
+        const kept = Object.entries(entry.transfers).filter(([, transfer]) => !isLost(transfer));
+        return { ...entry, transfers: Object.fromEntries(kept) };
+      });
     case "fileSent":
       return changeTransfer(state, action, true, { state: "done" });
     case "fileEnded":
       return changeTransfer(state, action, action.mine, { state: "ended", reason: action.reason });
     case "fileArrived":
-      return changeEntry(changeTransfer(state, action, false, { state: "done" }), (entry) => {
-        if (entry.kind !== "file" || entry.mine || entry.transferId !== action.transferId) return entry;
-        return entry.senderId === action.peerId ? { ...entry, url: action.url, picture: action.picture } : entry;
-      });
+      return changeFile(changeTransfer(state, action, false, { state: "done" }), action.transferId, false, (entry) =>
+        entry.senderId === action.peerId ? { ...entry, url: action.url, picture: action.picture } : entry,
+      );
   }
 }
 
@@ -86,17 +109,22 @@ function changeEntry(state: ChatState, change: (entry: Entry) => Entry): ChatSta
   return entries.some((entry, index) => entry !== state.entries[index]) ? { ...state, entries } : state;
 }
 
+function changeFile(state: ChatState, transferId: string, mine: boolean, change: (entry: FileEntry) => FileEntry): ChatState {
+  return changeEntry(state, (entry) =>
+    entry.kind === "file" && entry.mine === mine && entry.transferId === transferId ? change(entry) : entry,
+  );
+}
+
 function changeTransfer(
   state: ChatState,
-  of: { readonly peerId: PeerId; readonly transferId: string },
+  { peerId, transferId }: { readonly peerId: PeerId; readonly transferId: string },
   mine: boolean,
   change: Partial<TransferState>,
 ): ChatState {
-  return changeEntry(state, (entry) => {
-    if (entry.kind !== "file" || entry.mine !== mine || entry.transferId !== of.transferId) return entry;
-    const before = entry.transfers[of.peerId];
-    if (before?.state !== "moving") return entry;
-    return { ...entry, transfers: { ...entry.transfers, [of.peerId]: { ...before, ...change } } };
+  return changeFile(state, transferId, mine, (entry) => {
+    const before = entry.transfers[peerId];
+    if (before?.state !== "moving" && before?.state !== "interrupted") return entry;
+    return { ...entry, transfers: { ...entry.transfers, [peerId]: { ...before, ...change } } };
   });
 }
 

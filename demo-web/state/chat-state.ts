@@ -55,10 +55,10 @@ export interface TextEntry extends SpokenEntry {
   readonly receipts: Readonly<Record<PeerId, Receipt>>;
 }
 
-/** How one transfer stands: a code from `CANCEL_REASONS`, or `left`, says why it ended early. */
+/** How one transfer stands: a code from `CANCEL_REASONS`, or `left`, says why it ended early. `interrupted`: it may go on. */
 export interface TransferState {
   readonly bytes: number;
-  readonly state: "moving" | "done" | "ended";
+  readonly state: "moving" | "interrupted" | "done" | "ended";
   readonly reason: string | null;
 }
 
@@ -134,7 +134,7 @@ export function deliveryCount(entry: TextEntry): { readonly delivered: number; r
 
 /** How a file stands with everybody; `fraction` from 0 to 1 over those who still want it. */
 export function transferSummary(entry: FileEntry): {
-  readonly state: "moving" | "done" | "ended";
+  readonly state: TransferState["state"];
   readonly fraction: number;
   readonly done: number;
   readonly of: number;
@@ -145,14 +145,26 @@ export function transferSummary(entry: FileEntry): {
   const done = all.filter((transfer) => transfer.state === "done").length;
   const bytes = alive.reduce((sum, transfer) => sum + transfer.bytes, 0);
   const whole = entry.size * alive.length;
-  const moving = alive.length > done;
+  const open = alive.length > done;
+  const moving = all.some((transfer) => transfer.state === "moving");
   return {
-    state: moving ? "moving" : done > 0 ? "done" : "ended",
-    fraction: whole === 0 ? (moving ? 0 : 1) : bytes / whole,
+    state: moving ? "moving" : open ? "interrupted" : done > 0 ? "done" : "ended",
+    fraction: whole === 0 ? (open ? 0 : 1) : bytes / whole,
     done,
     of: all.length,
     reason: all.find((transfer) => transfer.state === "ended")?.reason ?? null,
   };
+}
+
+/** Whether an own file may be sent on: it was interrupted, or its peer did not come back in time. */
+export function isResumable(entry: FileEntry): boolean {
+  const { state } = transferSummary(entry);
+  return entry.mine && state !== "moving" && Object.values(entry.transfers).some(isLost);
+}
+
+/** Whether a transfer ended with its session, and not because somebody wanted it to. */
+export function isLost({ state, reason }: TransferState): boolean {
+  return state === "interrupted" || (state === "ended" && reason === "left");
 }
 
 /** The members in the order of the list: connected ones first, then by name. */

@@ -8,6 +8,8 @@ import { MAX_PICTURE_BYTES, PICTURE_HEAD_BYTES, pictureType } from "./pictures.j
 export const MAX_KEPT_BYTES = 512 * 1024 * 1024;
 
 const READ_AHEAD_BYTES = 1024 * 1024;
+/** Bytes of one blob of an incoming file. */
+const BLOCK_BYTES = 256 * 1024;
 
 /** A whole file, ready to be shown or saved. */
 export interface PageFile {
@@ -24,20 +26,43 @@ export function publish(parts: BlobPart[], size: number, head: Uint8Array): Page
 
 /** Collects one incoming file. */
 export function blobSink(): FileSink<PageFile> {
-  let parts: Blob[] = [];
+  let blobs: Blob[] = [];
   let size = 0;
   let head = new Uint8Array(0);
+  // Collected in blocks, as pieces may be tiny: an object for each of them would cost more than its bytes.
+  let block = new Uint8Array(0);
+  let filled = 0;
+  const flush = (): void => {
+    // A blob, as the browser may keep it on disk.
+    if (filled > 0) blobs.push(new Blob([block.slice(0, filled)]));
+    if (size === filled) head = block.slice(0, Math.min(filled, PICTURE_HEAD_BYTES));
+    filled = 0;
+  };
   return {
+    hasBytes: 0,
     write(data) {
-      // Chunks are long enough, so the first one holds the whole head.
-      if (size === 0) head = data.slice(0, PICTURE_HEAD_BYTES);
-      // A copy, as the bytes may be a view of a larger record; a blob, as the browser may keep those on disk.
-      parts.push(new Blob([data.slice()]));
-      size += data.length;
+      if (block.length === 0) block = new Uint8Array(BLOCK_BYTES);
+      for (let at = 0; at < data.length; ) {
+        const part = data.subarray(at, at + block.length - filled);
+        block.set(part, filled);
+        filled += part.length;
+        size += part.length;
+        at += part.length;
+        if (filled === block.length) flush();
+      }
     },
-    finish: () => publish(parts, size, head),
+    finish() {
+      flush();
+      block = new Uint8Array(0);
+      return publish(blobs, size, head);
+    },
     abort() {
-      parts = [];
+      blobs = [];
+      block = new Uint8Array(0);
+    },
+    // A page that is gone keeps nothing.
+    suspend() {
+      this.abort();
     },
   };
 }

@@ -1,11 +1,11 @@
 // The files of one conversation, both ways: joins sender, receiver and the page's blobs to the actions of the store.
 
 import type { NetworkManager, PeerId } from "linknet";
-import { fileCancel, MAX_FILE_BYTES, newTransferId } from "../chat/chat-protocol.js";
+import { MAX_FILE_BYTES, newTransferId } from "../chat/file-protocol.js";
 import { FileReceiver } from "../chat/file-receiver.js";
 import { FileSender, STALL_MS } from "../chat/file-sender.js";
 import { formatBytes, safeFileName } from "../chat/names.js";
-import type { Entry, FileEntry } from "./chat-state.js";
+import { type Entry, type FileEntry, isLost } from "./chat-state.js";
 import type { ChatAction } from "./chat-store.js";
 import { blobSink, fileSource, MAX_KEPT_BYTES, type PageFile, publishOwn, UrlShelf } from "./page-files.js";
 
@@ -18,6 +18,8 @@ export class PageTransfers {
   readonly receiver: FileReceiver<PageFile>;
   readonly #dispatch: (action: ChatAction) => void;
   readonly #shelf = new UrlShelf();
+  /** Own files, as long as their entries are there: one may be sent on later. */
+  readonly #own = new Map<string, File>();
   readonly #progress = new Map<string, { readonly toldAtMs: number; readonly untold: ChatAction | null }>();
 
   constructor(net: NetworkManager, dispatch: (action: ChatAction) => void) {
@@ -26,6 +28,8 @@ export class PageTransfers {
       net,
       {
         progress: (peerId, transferId, bytes) => this.#progressed(true, peerId, transferId, bytes),
+        interrupted: (peerId, transferId) => dispatch({ type: "fileInterrupted", mine: true, peerId, transferId }),
+        resumed: (peerId, transferId) => dispatch({ type: "fileResumed", mine: true, peerId, transferId }),
         ended: (peerId, transferId, outcome) => {
           if (outcome === "sent") dispatch({ type: "fileSent", peerId, transferId });
           else dispatch({ type: "fileEnded", mine: true, peerId, transferId, reason: outcome });
@@ -36,20 +40,22 @@ export class PageTransfers {
     this.receiver = new FileReceiver<PageFile>(
       blobSink,
       {
-        started: (peerId, offer) => this.#began(false, [peerId], offer.transferId, offer, null),
+        started: (peerId, offer, resumed) => {
+          if (resumed) dispatch({ type: "fileResumed", mine: false, peerId, transferId: offer.transferId });
+          else this.#began(false, [peerId], offer.transferId, offer, null);
+        },
         progress: (peerId, transferId, bytes) => this.#progressed(false, peerId, transferId, bytes),
         finished: (peerId, transferId, file, size) => {
           this.#shelf.keep(file.url, size);
           dispatch({ type: "fileArrived", peerId, transferId, ...file });
         },
+        interrupted: (peerId, transferId) => dispatch({ type: "fileInterrupted", mine: false, peerId, transferId }),
         failed: (peerId, transferId, reason) => dispatch({ type: "fileEnded", mine: false, peerId, transferId, reason }),
-        refuse: (peerId, cancel) => {
-          // `false` means that the peer is gone, or that its queue is full of what it did not read: then it learns nothing.
-          net.sendMessage(peerId, fileCancel(cancel));
-        },
       },
       MAX_KEPT_BYTES,
+      () => performance.now(),
     );
+    net.on("stream", ({ stream }) => void this.receiver.accept(stream));
   }
 
   /** Sends each file to everybody in `recipients()`; what cannot be sent is told as an error. */
@@ -68,6 +74,7 @@ export class PageTransfers {
       else {
         const transferId = newTransferId();
         this.#shelf.keep(shown.url, null);
+        this.#own.set(transferId, file);
         this.#began(true, to, transferId, file, shown);
         for (const peerId of to) void this.sender.send(peerId, transferId, fileSource(file));
       }
@@ -80,25 +87,47 @@ export class PageTransfers {
     else for (const peerId of Object.keys(entry.transfers)) this.sender.cancel(peerId, entry.transferId);
   }
 
-  /** A peer's session ended for good. */
-  peerLeft(peerId: PeerId): void {
-    this.sender.peerLeft(peerId);
-    this.receiver.peerLeft(peerId);
+  /**
+   * Sends an own file on, to those who lost it and are here. If none of them is, whoever is here may be one of them who came back
+   * under a new identity: then it goes to everybody here who does not have it, which goes on where somebody has a part of it.
+   */
+  resume(entry: FileEntry, here: readonly PeerId[]): void {
+    const file = this.#own.get(entry.transferId);
+    if (!file) return;
+    const known = here.filter((peerId) => entry.transfers[peerId] && isLost(entry.transfers[peerId]));
+    const others = here.filter((peerId) => !entry.transfers[peerId]);
+    const to = known.length > 0 ? known : others;
+    if (to.length === 0) return this.#fail(`Nobody is here to receive ${entry.name} yet.`);
+    const { transferId } = entry;
+    if (known.length === 0) {
+      this.#dispatch({ type: "fileForgot", transferId });
+      for (const [peerId, transfer] of Object.entries(entry.transfers)) {
+        if (isLost(transfer)) this.sender.cancel(peerId, transferId);
+      }
+    }
+    for (const peerId of to) {
+      if (this.sender.resume(peerId, transferId)) continue;
+      this.#dispatch({ type: "fileResumed", mine: true, peerId, transferId });
+      void this.sender.send(peerId, transferId, fileSource(file));
+    }
   }
 
   /** Once a second: deadlines, and the memory of files whose entries went. */
   tick(entries: readonly Entry[]): void {
-    this.sender.expire(performance.now());
-    this.receiver.expire(performance.now());
+    this.sender.tick(performance.now());
+    this.receiver.tick(performance.now());
     this.#flushProgress();
     const inUse = new Set(entries.flatMap((entry) => (entry.kind === "file" && entry.url !== null ? [entry.url] : [])));
     for (const bytes of this.#shelf.sweep(inUse)) this.receiver.release(bytes);
+    const shown = new Set(entries.flatMap((entry) => (entry.kind === "file" && entry.mine ? [entry.transferId] : [])));
+    for (const transferId of this.#own.keys()) if (!shown.has(transferId)) this.#own.delete(transferId);
   }
 
   /** Throws everything away. */
   close(): void {
     this.sender.close();
     this.receiver.close();
+    this.#own.clear();
     this.#shelf.sweep(new Set());
   }
 

@@ -23,6 +23,7 @@ export function ChatScreen({ client, state }: { client: ChatClient; state: ChatS
   const sendFiles = useCallback((files: readonly File[]) => client.sendFiles(files), [client]);
   const retry = useCallback((entry: TextEntry) => client.retry(entry), [client]);
   const cancel = useCallback((entry: FileEntry) => client.cancelFile(entry), [client]);
+  const resume = useCallback((entry: FileEntry) => client.resumeFile(entry), [client]);
   const dropping = useFileDrop(sendFiles);
   const close = (): void => setOpen(null);
   const members = sortedMembers(state);
@@ -61,6 +62,7 @@ export function ChatScreen({ client, state }: { client: ChatClient; state: ChatS
           alone={here === 0}
           onRetry={retry}
           onCancel={cancel}
+          onResume={resume}
           onInvite={() => setOpen({ kind: "share" })}
         />
         <Composer onText={(text) => client.sendText(text)} onFiles={sendFiles} />

@@ -1,18 +1,28 @@
-// One file: on its way with a bar, or here with a link, or given up with a reason.
+// One file: on its way with a bar, interrupted with a way to go on, here with a link, or given up with a reason.
 
 import type { JSX } from "preact";
 import { cancelText, formatBytes } from "../chat/names.js";
-import { type FileEntry, transferSummary } from "../state/chat-state.js";
+import { type FileEntry, isResumable, transferSummary } from "../state/chat-state.js";
 import { Clock } from "./clock.js";
 import { CloseIcon, FileIcon } from "./icons.js";
 
-/** One file; `onCancel` asks to give it up. */
-export function FileCard({ entry, onCancel }: { entry: FileEntry; onCancel: (entry: FileEntry) => void }): JSX.Element {
+interface FileCardProps {
+  readonly entry: FileEntry;
+  /** Asks to give it up. */
+  readonly onCancel: (entry: FileEntry) => void;
+  /** Asks to send it on. */
+  readonly onResume: (entry: FileEntry) => void;
+}
+
+/** One file. */
+export function FileCard({ entry, onCancel, onResume }: FileCardProps): JSX.Element {
   const { state, fraction, done, of, reason } = transferSummary(entry);
   const percent = Math.floor(fraction * 100);
   const shown = entry.picture && entry.url !== null;
+  const soFar = `${formatBytes(fraction * entry.size)} of ${formatBytes(entry.size)}`;
   const note = {
-    moving: `${formatBytes(fraction * entry.size)} of ${formatBytes(entry.size)}`,
+    moving: soFar,
+    interrupted: `${soFar}, interrupted`,
     done: entry.mine ? `${formatBytes(entry.size)}, delivered to ${done} of ${of}` : formatBytes(entry.size),
     ended: `${formatBytes(entry.size)}, not ${entry.mine ? "delivered" : "received"}: ${cancelText(reason ?? "")}`,
   }[state];
@@ -20,7 +30,7 @@ export function FileCard({ entry, onCancel }: { entry: FileEntry; onCancel: (ent
     <div class="message" data-testid="file" data-mine={String(entry.mine)} data-state={state}>
       <div class={shown ? "bubble file picture" : "bubble file"} data-testid={state === "done" ? "file-done" : undefined}>
         <FileBody entry={entry} note={note} />
-        {state === "moving" && (
+        {(state === "moving" || state === "interrupted") && (
           <div class="file-progress">
             <progress
               data-testid="file-progress"
@@ -39,6 +49,17 @@ export function FileCard({ entry, onCancel }: { entry: FileEntry; onCancel: (ent
               <CloseIcon />
             </button>
           </div>
+        )}
+        {isResumable(entry) && (
+          <button
+            type="button"
+            class="link-button"
+            data-testid="file-resume"
+            aria-label={`Resume ${entry.name}`}
+            onClick={() => onResume(entry)}
+          >
+            Resume
+          </button>
         )}
         <p class="message-foot">
           <Clock timeMs={entry.timeMs} />

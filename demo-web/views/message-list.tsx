@@ -13,11 +13,12 @@ interface MessageListProps {
   readonly alone: boolean;
   readonly onRetry: (entry: TextEntry) => void;
   readonly onCancel: (entry: FileEntry) => void;
+  readonly onResume: (entry: FileEntry) => void;
   readonly onInvite: () => void;
 }
 
 /** The scrolling list of all entries. */
-export function MessageList({ entries, alone, onRetry, onCancel, onInvite }: MessageListProps): JSX.Element {
+export function MessageList({ entries, alone, onRetry, onCancel, onResume, onInvite }: MessageListProps): JSX.Element {
   const log = useRef<HTMLDivElement>(null);
   const following = useRef(true);
   const [behind, setBehind] = useState(false);
@@ -48,8 +49,8 @@ export function MessageList({ entries, alone, onRetry, onCancel, onInvite }: Mes
   };
   // The list is as long as 500 entries, while members change each second: it is made anew only with the entries.
   const groups = useMemo(
-    () => groupEntries(entries).map((group) => <Group key={group.key} group={group} onRetry={onRetry} onCancel={onCancel} />),
-    [entries, onRetry, onCancel],
+    () => groupEntries(entries).map((group) => <Group key={group.key} {...{ group, onRetry, onCancel, onResume }} />),
+    [entries, onRetry, onCancel, onResume],
   );
 
   return (
@@ -81,11 +82,8 @@ function Group({
   group,
   onRetry,
   onCancel,
-}: {
-  group: EntryGroup;
-  onRetry: (entry: TextEntry) => void;
-  onCancel: (entry: FileEntry) => void;
-}): JSX.Element {
+  onResume,
+}: { group: EntryGroup } & Pick<MessageListProps, "onRetry" | "onCancel" | "onResume">): JSX.Element {
   if (group.kind === "system") return <p class="system">{isolate(group.entry.text)}</p>;
   return (
     <section class={group.mine ? "group mine" : "group"}>
@@ -102,7 +100,7 @@ function Group({
           entry.kind === "text" ? (
             <MessageBubble key={entry.key} entry={entry} onRetry={onRetry} />
           ) : (
-            <FileCard key={entry.key} entry={entry} onCancel={onCancel} />
+            <FileCard key={entry.key} entry={entry} onCancel={onCancel} onResume={onResume} />
           ),
         )}
       </div>

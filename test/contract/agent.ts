@@ -1,14 +1,22 @@
 // One NetworkManager that is told by text what to do and writes down what it sees: the half of a peer that lives where the SDK lives.
 
-import type { ConnectionStatus, Message, NetworkManager, NetworkManagerOptions, OutgoingMessage, Room } from "linknet";
+import type {
+  ByteStream,
+  ConnectionStatus,
+  Message,
+  NetworkManager,
+  NetworkManagerOptions,
+  OutgoingMessage,
+  Room,
+} from "linknet";
 import type { Codec } from "./codec.js";
 
 type Sdk = typeof import("linknet");
 
 /** What happened at a peer, in the order in which it happened. */
 export interface Entry {
-  /** Who told it: an event, a callback of the contract, the loop over `messages()`, a room, or a request handler. */
-  readonly from: "event" | "callback" | "loop" | "room" | "handler";
+  /** Who told it: an event, a callback of the contract, the loop over `messages()`, a room, a request handler, or a stream. */
+  readonly from: "event" | "callback" | "loop" | "room" | "handler" | "stream";
   readonly name: string;
   readonly message?: Message;
   readonly peerId?: string;
@@ -19,7 +27,19 @@ export interface Entry {
   readonly previous?: string | null;
   readonly messageId?: string;
   readonly room?: string;
+  /** Name of a stream, and how many bytes it has taken. */
+  readonly stream?: string;
+  readonly bytes?: number;
 }
+
+/** What can be done with a stream; `pour` writes in pieces, notes how far it has come, and closes. */
+export type StreamAct =
+  | { readonly act: "open"; readonly peerId: string }
+  | { readonly act: "write"; readonly data: Uint8Array }
+  | { readonly act: "pour"; readonly data: Uint8Array; readonly pieceBytes: number }
+  /** Reads on until it has `most` bytes or more, or everything; gives back what was read. */
+  | { readonly act: "read"; readonly most: number | null }
+  | { readonly act: "close" | "abort" | "cancel" };
 
 /** What an agent can be told. */
 export type Command =
@@ -46,6 +66,10 @@ export type Command =
   | { readonly do: "handle"; readonly type: string; readonly answer: "echo" | "refuse" | "throw" | "never" | "remove" }
   /** Sends `count` requests in one turn, with their numbers; gives back the payloads of the replies. */
   | { readonly do: "requests"; readonly peerId: string; readonly type: string; readonly count: number }
+  /** Takes streams from now on, and notes each one. */
+  | { readonly do: "takeStreams" }
+  /** Does something with the stream of this name, opened here or taken. */
+  | ({ readonly do: "stream"; readonly name: string } & StreamAct)
   /** Calls sendMessage `count` times in one turn; gives back how many returned `true`. */
   | { readonly do: "burst"; readonly peerId: string; readonly type: string; readonly count: number }
   /** Calls sendMessage with this payload until it returns `false`; gives back how many returned `true`. */
@@ -66,6 +90,10 @@ export function makeAgent(sdk: Sdk, makeCodec: (signalOf: (name: string) => Abor
   const signals = new Map<string, AbortController>();
   const rooms = new Map<string, Room>();
   const handlers = new Map<string, () => void>();
+  const streams = new Map<
+    string,
+    { readonly reader: ReadableStreamDefaultReader<Uint8Array>; readonly writer: WritableStreamDefaultWriter<Uint8Array> }
+  >();
   const entries: string[] = [];
   let wake: (() => void)[] = [];
   let ended = false;
@@ -146,6 +174,64 @@ export function makeAgent(sdk: Sdk, makeCodec: (signalOf: (name: string) => Abor
     return (await Promise.all(replies)).map((reply) => reply.payload);
   };
 
+  const keepStream = (stream: ByteStream): void => {
+    const writer = stream.writable.getWriter();
+    // What fails is told by the calls.
+    writer.closed.catch(() => undefined);
+    streams.set(stream.name, { reader: stream.readable.getReader(), writer });
+  };
+
+  const pour = async (name: string, data: Uint8Array, pieceBytes: number): Promise<void> => {
+    const writer = streams.get(name)?.writer;
+    try {
+      for (let at = 0; at < data.length; at += pieceBytes) {
+        await writer?.write(data.subarray(at, at + pieceBytes));
+        note("stream", "written", { stream: name, bytes: Math.min(at + pieceBytes, data.length) });
+      }
+      await writer?.close();
+      note("stream", "poured", { stream: name });
+    } catch (error) {
+      note("stream", "failed", { stream: name, code: error instanceof sdk.NetworkError ? error.code : String(error) });
+    }
+  };
+
+  const read = async (reader: ReadableStreamDefaultReader<Uint8Array>, most: number | null): Promise<Uint8Array> => {
+    const pieces: Uint8Array[] = [];
+    let length = 0;
+    while (most === null || length < most) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      pieces.push(value);
+      length += value.length;
+    }
+    const all = new Uint8Array(length);
+    let at = 0;
+    for (const piece of pieces) {
+      all.set(piece, at);
+      at += piece.length;
+    }
+    return all;
+  };
+
+  const onStream = async (name: string, what: StreamAct): Promise<unknown> => {
+    if (what.act === "open") return keepStream(net().openStream(what.peerId, name));
+    const stream = streams.get(name);
+    if (!stream) throw new Error("there is no such stream");
+    switch (what.act) {
+      case "write":
+        return stream.writer.write(what.data);
+      case "pour":
+        void pour(name, what.data, what.pieceBytes);
+        return undefined;
+      case "read":
+        return read(stream.reader, what.most);
+      case "cancel":
+        return stream.reader.cancel();
+      default:
+        return stream.writer[what.act]();
+    }
+  };
+
   const create = (options: NetworkManagerOptions): string => {
     manager = new sdk.NetworkManager(options);
     manager.on("message", (message) => note("event", "message", { message }));
@@ -213,6 +299,14 @@ export function makeAgent(sdk: Sdk, makeCodec: (signalOf: (name: string) => Abor
         return undefined;
       case "requests":
         return requests(command.peerId, command.type, command.count);
+      case "takeStreams":
+        net().on("stream", ({ peerId, name, stream }) => {
+          keepStream(stream);
+          note("event", "stream", { peerId, stream: name });
+        });
+        return undefined;
+      case "stream":
+        return onStream(command.name, command);
       case "burst": {
         let taken = 0;
         for (let i = 0; i < command.count; i++)

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import type { NetworkManagerOptions, OutgoingMessage } from "linknet";
-import type { Command, Entry } from "./agent.js";
-import { makeCodec } from "./codec.js";
+import type { Command, Entry, StreamAct } from "./agent.js";
+import { makeCodec, type PatternTag } from "./codec.js";
 
 /** How a test reaches an agent. */
 export interface AgentHandle {
@@ -33,6 +33,9 @@ export class CallError extends Error {
     this.isNetworkError = isNetworkError;
   }
 }
+
+/** A tag of the codec may stand for bytes. */
+type Told<T> = T extends { readonly data: Uint8Array } ? Omit<T, "data"> & { readonly data: PatternTag } : T;
 
 /** Longest that a scenario waits for one thing, in ms. */
 const DEADLINE_MS = 15_000;
@@ -110,16 +113,27 @@ export class ContractPeer {
     return this.call("deliver", to.peerId, message);
   }
 
+  /** Does something with the stream of this name. @throws CallError what it failed with */
+  stream(name: string, what: Told<StreamAct>): Promise<unknown> {
+    return this.tell({ do: "stream", name, ...what } as Command);
+  }
+
   /** Asserts that a call fails as a NetworkError with one of these codes, and a sentence. */
   async refuses(codes: string | readonly string[], method: string, ...args: unknown[]): Promise<CallError> {
-    const error = await this.call(method, ...args).then(
+    const error = await this.fails(codes, method, this.call(method, ...args));
+    assert.match(error.message, /\w+ \w+ \w+/);
+    return error;
+  }
+
+  /** Asserts that what a peer was told to do fails as a NetworkError with one of these codes. */
+  async fails(codes: string | readonly string[], method: string, work: Promise<unknown>): Promise<CallError> {
+    const error = await work.then(
       (value) => assert.fail(`${method} gave ${JSON.stringify(value)}, not ${codes}`),
       (thrown: unknown) => thrown,
     );
     assert.ok(error instanceof CallError, String(error));
     assert.ok([codes].flat().includes(error.code ?? ""), `expected ${codes}, got ${error.message}`);
     assert.ok(error.isNetworkError, `${error.code} is no NetworkError`);
-    assert.match(error.message, /\w+ \w+ \w+/);
     return error;
   }
 

@@ -12,6 +12,7 @@ import { payloadScenarios } from "./scenarios/payloads.js";
 import { relayScenarios } from "./scenarios/relay.js";
 import { requestScenarios } from "./scenarios/requests.js";
 import { roomScenarios } from "./scenarios/rooms.js";
+import { streamScenarios } from "./scenarios/streams.js";
 
 const ALL: readonly Scenario[] = [
   ...lifecycleScenarios,
@@ -19,6 +20,7 @@ const ALL: readonly Scenario[] = [
   ...messageScenarios,
   ...payloadScenarios,
   ...requestScenarios,
+  ...streamScenarios,
   ...callbackScenarios,
   ...endingScenarios,
   ...roomScenarios,

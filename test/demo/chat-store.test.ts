@@ -6,6 +6,7 @@ import {
   deliveryCount,
   type FileEntry,
   INITIAL_STATE,
+  isResumable,
   MAX_ENTRIES,
   MAX_SAMPLES,
   sortedMembers,
@@ -175,6 +176,31 @@ describe("files", () => {
     expect(transferSummary(file(began(true, ["ada", "bob"]), sent("ada"), sent("bob"))).state).toBe("done");
     const ended: ChatAction = { type: "fileEnded", mine: true, peerId: "ada", transferId: "t", reason: "busy" };
     expect(transferSummary(file(began(true, ["ada"]), ended))).toMatchObject({ state: "ended", reason: "busy" });
+  });
+
+  test("that are interrupted may be sent on, to the same peer or to another one in its place", () => {
+    const interrupted = (mine: boolean): ChatAction => ({ type: "fileInterrupted", mine, peerId: "ada", transferId: "t" });
+    const resumed = (peerId: string, mine = true): ChatAction => ({ type: "fileResumed", mine, peerId, transferId: "t" });
+    const lost = file(began(true, ["ada"]), interrupted(true));
+    expect([transferSummary(lost).state, isResumable(lost)]).toEqual(["interrupted", true]);
+    const again = file(began(true, ["ada"]), interrupted(true), resumed("ada"));
+    expect([transferSummary(again).state, isResumable(again)]).toEqual(["moving", false]);
+    const elsewhere = file(began(true, ["ada"]), interrupted(true), { type: "fileForgot", transferId: "t" }, resumed("bob"));
+    expect(Object.keys(elsewhere.transfers)).toEqual(["bob"]);
+    const received = file(began(false, ["ada"]), interrupted(false));
+    expect([transferSummary(received).state, isResumable(received)]).toEqual(["interrupted", false]);
+    expect(transferSummary(file(began(false, ["ada"]), interrupted(false), resumed("ada", false))).state).toBe("moving");
+    expect(file(began(false, ["ada"]), interrupted(false), resumed("mallory", false)).transfers.mallory).toBeUndefined();
+  });
+
+  test("that were cancelled are not sent on, those whose peer did not come back are", () => {
+    const ended = (reason: string): ChatAction => ({ type: "fileEnded", mine: true, peerId: "ada", transferId: "t", reason });
+    expect(isResumable(file(began(true, ["ada"]), ended("cancelled")))).toBe(false);
+    expect(isResumable(file(began(true, ["ada"]), ended("left")))).toBe(true);
+    const cancelled = file(began(true, ["ada"]), ended("cancelled"), {
+      ...{ type: "fileResumed", mine: true, peerId: "ada", transferId: "t" },
+    });
+    expect(transferSummary(cancelled).state).toBe("ended");
   });
 
   test("arrive only from the peer who sends them, though the id may be the same", () => {

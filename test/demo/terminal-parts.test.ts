@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import type { PeerInfo } from "linknet";
@@ -8,7 +8,9 @@ import { findPeers, messageLine, peersTable } from "../../demo-node/chat-lines.j
 import { parseChatOptions } from "../../demo-node/chat-options.js";
 import { diskSink, openSource, typedPath } from "../../demo-node/disk-files.js";
 import { answerTo, GreeterManners, greeting } from "../../demo-node/greeter.js";
+import { readIdentity } from "../../demo-node/identity-file.js";
 import { enableColours } from "../../demo-node/style-text.js";
+import type { FileOffer } from "../../demo-web/chat/file-protocol.js";
 
 const PEER: PeerInfo = {
   ...{ id: "abcdefghij", name: "Ada", address: null, path: "webrtc", status: "connected", rttMs: 4.23 },
@@ -131,10 +133,18 @@ describe("files on disk", () => {
   });
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
+  const offer = (name: string, size = 1): FileOffer => ({ transferId: "0123456789abcdef".repeat(2), name, size, mime: "" });
+  const parts = (): string[] => readdirSync(folder).filter((name) => name.endsWith(".part"));
+  /** As if the process that wrote the part had died: no process has this number. */
+  const orphan = (): void => {
+    for (const name of parts()) renameSync(join(folder, name), join(folder, name.replace(/-\d+\.part$/, "-2147483647.part")));
+  };
+
   test("a received file stays in its folder, under a name of its own", () => {
     writeFileSync(join(folder, "a.txt"), "mine");
-    const sink = diskSink(folder, "../../a.txt");
+    const sink = diskSink(folder, "ada", offer("../../a.txt"));
     sink.write(new TextEncoder().encode("theirs"));
+    expect(readdirSync(folder)).toHaveLength(2);
     const path = sink.finish();
     expect(basename(path)).toBe("a (2).txt");
     expect(readFileSync(path, "utf8")).toBe("theirs");
@@ -143,7 +153,7 @@ describe("files on disk", () => {
   });
 
   test("two that arrive at once under one name do not mix", () => {
-    const sinks = [diskSink(folder, "x.bin"), diskSink(folder, "x.bin")];
+    const sinks = ["ada", "bob"].map((peerId) => diskSink(folder, peerId, offer("x.bin")));
     sinks[1]?.write(Uint8Array.of(2));
     sinks[0]?.write(Uint8Array.of(1));
     const bytes = sinks.map((sink) => readFileSync(sink.finish())[0]);
@@ -151,10 +161,57 @@ describe("files on disk", () => {
   });
 
   test("one that is given up leaves nothing behind", () => {
-    const sink = diskSink(join(folder, "new"), "x.bin");
+    const sink = diskSink(join(folder, "new"), "ada", offer("x.bin"));
     sink.write(Uint8Array.of(1));
     sink.abort();
     expect(readdirSync(join(folder, "new"))).toEqual([]);
+  });
+
+  test("a part that another process left is gone on with", () => {
+    const first = diskSink(folder, "ada", offer("x.bin", 4));
+    first.write(Uint8Array.of(1, 2, 3));
+    first.suspend();
+    orphan();
+    const second = diskSink(folder, "ada", offer("x.bin", 4));
+    expect(second.hasBytes).toBe(3);
+    expect(parts()).toHaveLength(1);
+    second.write(Uint8Array.of(4));
+    expect([...readFileSync(second.finish())]).toEqual([1, 2, 3, 4]);
+    expect(readdirSync(folder)).toEqual(["x.bin"]);
+  });
+
+  test("a part is left alone by other senders, other sizes, and while its process lives", () => {
+    const first = diskSink(folder, "ada", offer("x.bin", 4));
+    first.write(Uint8Array.of(1, 2, 3));
+    expect(diskSink(folder, "mallory", offer("x.bin", 4)).hasBytes).toBe(0);
+    expect(diskSink(folder, "ada", offer("x.bin", 3)).hasBytes).toBe(0);
+    for (const name of parts())
+      renameSync(join(folder, name), join(folder, name.replace(/-\d+\.part$/, `-${process.ppid}.part`)));
+    expect(diskSink(folder, "ada", offer("x.bin", 4)).hasBytes).toBe(0);
+  });
+
+  test("parts of dead processes go after a day, and when they are many", () => {
+    const mark = "0123456789abcdef01234567";
+    const old = join(folder, `old.${mark}-2147483647.part`);
+    writeFileSync(old, "x");
+    utimesSync(old, 0, 0);
+    for (let count = 0; count < 40; count++) writeFileSync(join(folder, `${count}.${mark}-2147483647.part`), "x");
+    writeFileSync(join(folder, "mine.part"), "x");
+    diskSink(folder, "ada", offer("x.bin")).abort();
+    expect(parts()).toContain("mine.part");
+    expect(parts()).not.toContain(basename(old));
+    expect(parts()).toHaveLength(33);
+  });
+
+  test("an identity is made once, for its owner alone, and read again", () => {
+    const path = join(folder, "key");
+    const made = readIdentity(path);
+    expect(made).toHaveLength(32);
+    expect(readIdentity(path)).toEqual(made);
+    if (process.platform !== "win32") expect(statSync(path).mode & 0o777).toBe(0o600);
+    writeFileSync(path, "short");
+    expect(() => readIdentity(path)).toThrow("holds no identity");
+    expect(() => readIdentity(folder)).toThrow("cannot be read");
   });
 
   test("a file to send is read where it is asked for", async () => {

@@ -2,7 +2,7 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { ByteWriter, toHex } from "../../src/core/bytes.js";
+import { ByteWriter, concatBytes, toHex } from "../../src/core/bytes.js";
 import { encodeProof, proofMessage } from "../../src/core/channel/identity-proof.js";
 import { encodePreamble, prologue } from "../../src/core/channel/preamble.js";
 import { encodePathMessage } from "../../src/core/connect/path-message.js";
@@ -17,7 +17,10 @@ import { loginMessage } from "../../src/core/relay/relay-login.js";
 import { RELAY_REASONS } from "../../src/core/relay/relay-reason.js";
 import { roomIdOf } from "../../src/core/relay/relay-rooms.js";
 import { keepAlivePolicy } from "../../src/core/session/keep-alive.js";
-import { GOODBYE_REASONS, writeAck, writeData, writeHello } from "../../src/core/session/record.js";
+import { GOODBYE_REASONS, writeAck, writeData, writeHello, writeStream, writeStreamAck } from "../../src/core/session/record.js";
+import { CONTROL_KINDS } from "../../src/core/session/traffic.js";
+import { encodeStreamControl, STREAM_REASONS, type StreamControl } from "../../src/core/stream/stream-control.js";
+import { FIRST_WINDOW_BYTES } from "../../src/core/stream/window-budget.js";
 import { encodeTicket } from "../../src/core/ticket.js";
 import { nodeClock } from "../../src/node/clock.js";
 import { nodeCrypto } from "../../src/node/node-crypto.js";
@@ -62,6 +65,17 @@ function firstRelayFrame(frame: Uint8Array): Uint8Array {
   return sent[0] as Uint8Array;
 }
 
+/** A message on lane 0, from its kind on. */
+function control(kind: number, body: Uint8Array): Uint8Array {
+  return concatBytes(Uint8Array.of(kind), body);
+}
+
+function aboutStream(message: StreamControl): Uint8Array {
+  return control(CONTROL_KINDS.stream, encodeStreamControl(message));
+}
+
+const hello = new TextEncoder().encode("Hello");
+
 const signed = proofMessage("initiator", staticKey, ephemeral);
 const preamble = encodePreamble("ChaChaPoly");
 
@@ -91,7 +105,15 @@ const EXAMPLES: Readonly<Record<string, () => Uint8Array | string | Promise<Uint
   "hex refusal": () => encodeRefusal(messageId, sentAt, "NOT_FOUND"),
   "hex cancel": () => encodeCancel(messageId, sentAt),
   "hex paths": () =>
-    encodePathMessage({ kind: "paths", addresses: ["tcp://192.0.2.7:8080"], schemes: ["tcp", "ws"], negotiable: ["webrtc"] }),
+    control(
+      CONTROL_KINDS.paths,
+      encodePathMessage({ kind: "paths", addresses: ["tcp://192.0.2.7:8080"], schemes: ["tcp", "ws"], negotiable: ["webrtc"] }),
+    ),
+  "hex stream-open": () => aboutStream({ op: "open", id: 0, window: FIRST_WINDOW_BYTES, name: "files" }),
+  "hex stream": () => written(100, (writer) => writeStream(writer, 0, 0, hello.length).set(hello)),
+  "hex stream-end": () => aboutStream({ op: "end", id: 0, offset: hello.length }),
+  "hex stream-ack": () => written(100, (writer) => writeStreamAck(writer, 0, hello.length, FIRST_WINDOW_BYTES)),
+  "hex stream-done": () => aboutStream({ op: "done", id: 0 }),
   "text peer-id": () => aliceId,
   "text ticket": () => encodeTicket({ peerId: aliceId, relays: ["wss://relay.example"], addresses: ["tcp://192.0.2.7:8080"] }),
   "text fingerprint": () => fingerprint(aliceId, bobId, crypto),
@@ -218,6 +240,20 @@ describe("the tables of PROTOCOL.md", () => {
     const rows = tableRows(page, "Envelope").map(([name = "", flag = ""]) => [name, Number(flag)]);
     expect(inCode.length).toBe(5);
     expect(Object.fromEntries(rows)).toEqual(Object.fromEntries(inCode));
+  });
+
+  test("name every message about a stream with its number, and every reason", () => {
+    const source = readFileSync(`${ROOT}src/core/stream/stream-control.ts`, "utf8");
+    const operations = /const OP = \{([^}]+)\}/.exec(source)?.[1] ?? "";
+    const inCode = [...operations.matchAll(/(\w+): (\d+)/g)].map(([, name, number]) => [name, Number(number)]);
+    const numbered = (head: string) => tableRows(page, head).map(([name = "", number = ""]) => [name, Number(number)]);
+    expect(inCode.length).toBe(5);
+    expect(Object.fromEntries(numbered("Stream message"))).toEqual(Object.fromEntries(inCode));
+    expect(Object.fromEntries(numbered("Stream reason"))).toEqual(STREAM_REASONS);
+  });
+
+  test("the examples give the smaller PeerId the even streams", () => {
+    expect(aliceId < bobId).toBe(true);
   });
 
   test("name every kind of record entry with its number", () => {
