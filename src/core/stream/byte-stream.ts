@@ -2,6 +2,7 @@
 
 import { NetworkError } from "../errors.js";
 import type { PeerId } from "../events.js";
+import { ChunkQueue } from "./chunk-queue.js";
 import { InOrder } from "./in-order.js";
 import { SendBuffer } from "./send-buffer.js";
 import type { StreamControl, StreamReason } from "./stream-control.js";
@@ -47,8 +48,7 @@ export class SessionStream implements ByteStream {
   readonly #carrier: StreamCarrier;
   #reader!: ReadableStreamDefaultController<Uint8Array>;
   #writer!: WritableStreamDefaultController;
-  #chunks: Uint8Array[] = [];
-  #bufferedBytes = 0;
+  readonly #chunks = new ChunkQueue();
   #wanted = false;
   /** Bytes that may wait to be read. */
   #window = FIRST_WINDOW_BYTES;
@@ -87,6 +87,8 @@ export class SessionStream implements ByteStream {
     this.writable = new WritableStream<Uint8Array>({
       start: (controller) => {
         this.#writer = controller;
+        // At once: the sink's own abort waits for a write that waits for the other side.
+        controller.signal?.addEventListener("abort", () => this.#abortOutput("cancelled"), { once: true });
       },
       write: (chunk) => this.#write(chunk),
       close: () => this.#close(),
@@ -108,7 +110,7 @@ export class SessionStream implements ByteStream {
   /** Takes what is to be acknowledged. */
   takeAck(): { readonly offset: number; readonly window: number } {
     this.#ackDue = false;
-    const window = Math.max(0, this.#window - this.#bufferedBytes);
+    const window = Math.max(0, this.#window - this.#chunks.bytes);
     this.#announced = this.#incoming.received + window;
     this.#incoming.allow(this.#announced);
     return { offset: this.#incoming.received, window };
@@ -127,11 +129,7 @@ export class SessionStream implements ByteStream {
     }
     this.#ackDue = true;
     const fresh = this.#incoming.accept(offset, bytes);
-    if (fresh && !this.#inputOver) {
-      // A copy where the rest of the record would be kept alive for a small part of it.
-      this.#chunks.push(fresh.length < fresh.buffer.byteLength / 2 ? fresh.slice() : fresh);
-      this.#bufferedBytes += fresh.length;
-    }
+    if (fresh && !this.#inputOver) this.#chunks.push(fresh);
     this.#handOver();
   }
 
@@ -192,7 +190,6 @@ export class SessionStream implements ByteStream {
     const chunk = this.#wanted ? this.#chunks.shift() : undefined;
     if (chunk) {
       this.#wanted = false;
-      this.#bufferedBytes -= chunk.length;
       this.#reader.enqueue(chunk);
       this.#announceRoom();
     }
@@ -201,7 +198,7 @@ export class SessionStream implements ByteStream {
       this.#confirmed = true;
       this.#carrier.control({ op: "done", id: this.id });
     }
-    if (this.#chunks.length > 0) return;
+    if (this.#chunks.bytes > 0) return;
     this.#inputOver = true;
     this.#reader.close();
     this.#finishIfOver();
@@ -209,10 +206,10 @@ export class SessionStream implements ByteStream {
 
   // Not for each read: only when a good part of the window is free again.
   #announceRoom(): void {
-    const room = this.#incoming.received + this.#window - this.#bufferedBytes - this.#announced;
+    const room = this.#incoming.received + this.#window - this.#chunks.bytes - this.#announced;
     if (room < this.#window / 4) return;
     // A reader that has emptied the buffer keeps up: it could do with more at once.
-    if (this.#bufferedBytes === 0) this.#window = this.#budget.grow(this.#window);
+    if (this.#chunks.bytes === 0) this.#window = this.#budget.grow(this.#window);
     this.#ackDue = true;
     this.#carrier.wake();
   }
@@ -232,8 +229,7 @@ export class SessionStream implements ByteStream {
 
   #dropInput(): void {
     this.#inputOver = true;
-    this.#chunks = [];
-    this.#bufferedBytes = 0;
+    this.#chunks.clear();
   }
 
   // ---- writing ---------------------------------------------------------------------------------------------------------
@@ -261,6 +257,7 @@ export class SessionStream implements ByteStream {
     this.#outputOver = true;
     this.outgoing.clear();
     this.#carrier.control({ op: "reset", id: this.id, reason });
+    this.#stopWaiting(new NetworkError("ERR_CLOSED", "the stream was aborted", { peerId: this.peerId }));
     this.#finishIfOver();
   }
 
@@ -268,10 +265,14 @@ export class SessionStream implements ByteStream {
     if (this.#outputOver) return;
     this.#outputOver = true;
     this.outgoing.clear();
+    this.#stopWaiting(error);
+    if (!this.#ending) this.#writer.error(error);
+  }
+
+  #stopWaiting(error: NetworkError): void {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const { reject } of waiting) reject(error);
-    if (!this.#ending) this.#writer.error(error);
   }
 
   #until(until: () => boolean): Promise<void> {

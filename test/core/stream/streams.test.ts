@@ -188,6 +188,21 @@ describe("a stream", () => {
     expect(reading.error?.code).toBe("ERR_STREAM_ABORTED");
   });
 
+  test("an abort is told at once, also while a write waits for a reader that does not read", async () => {
+    const { pair, taken } = pairWithStreams();
+    const stream = pair.alice.session.openStream("files");
+    const writer = stream.writable.getWriter();
+    const writes = outcome(Promise.all(Array.from({ length: 40 }, () => writer.write(pattern(64 * KIB)))));
+    await run(pair.clock, 1_000);
+    expect(writes.settled).toBe(false);
+    const aborted = outcome(writer.abort(new Error("changed my mind")));
+    await run(pair.clock, 50);
+    const reading = outcome((taken[0] as ByteStream).readable.getReader().read());
+    await run(pair.clock, 50);
+    expect(reading.error?.code).toBe("ERR_STREAM_ABORTED");
+    expect([aborted.settled, writes.settled]).toEqual([true, true]);
+  });
+
   test("a cancelled reader fails the writer at the other side, at once", async () => {
     const { pair, taken } = pairWithStreams();
     const stream = pair.alice.session.openStream("files");
