@@ -2,6 +2,7 @@
 
 import type { PeerId } from "./events.js";
 
+/** What `connectToPeer` takes beside whom to reach. */
 export interface ConnectOptions {
   /** Gives up when it aborts; the call rejects with `signal.reason`. */
   readonly signal?: AbortSignal;
@@ -11,6 +12,7 @@ export interface ConnectOptions {
   readonly peerId?: PeerId;
 }
 
+/** How a message travels: what `sendMessage` and `broadcastMessage` take beside it. */
 export interface SendOptions {
   /**
    * Messages of one lane arrive in the order sent; lanes do not wait for each other. `"bulk"` is for what must not delay
@@ -38,6 +40,7 @@ export interface MessageCallbackOptions {
   readonly awaited?: boolean;
 }
 
+/** What `deliver` takes beside the message. */
 export interface DeliverOptions extends SendOptions {
   /** Stops waiting when it aborts; the message may arrive all the same. */
   readonly signal?: AbortSignal;

@@ -63,7 +63,6 @@ export const ERROR_CODES = {
   ERR_STREAM_ABORTED: { retryable: true, text: "the other side gave the stream up" },
   ERR_STREAM_CANCELLED: { retryable: true, text: "the other side wants no more of the stream" },
   ERR_STREAM_REFUSED: { retryable: true, text: "the other side does not take this stream" },
-  ERR_LIMIT_STREAMS: { retryable: true, text: "too many streams are open with this peer" },
 
   ERR_REQUEST_FAILED: { retryable: false, text: "the other side answered the request with an error: see remoteCode" },
   ERR_REQUEST_UNHANDLED: { retryable: false, text: "the other side has no handler for this type of request" },

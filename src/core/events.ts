@@ -8,6 +8,7 @@ import type { ByteStream } from "./stream/byte-stream.js";
 /** A peer's name: its Ed25519 public key as 52 characters of lower-case base32. */
 export type PeerId = string;
 
+/** Where a session stands. `reconnecting`: its last link died, and it waits for another for `limits.resumeWindowMs`; nothing is lost yet. */
 export type ConnectionStatus = "connecting" | "connected" | "reconnecting" | "disconnected";
 
 /** What is known of one peer, as of now. A snapshot: it does not change afterwards. */
@@ -53,6 +54,7 @@ export interface NetworkEvents {
   relay: { readonly url: string; readonly status: "connected" | "disconnected"; readonly error: NetworkError | null };
 }
 
+/** What `on` takes. One that throws or rejects is told as `ERR_CALLBACK_THREW`, and the others are called all the same. */
 export type EventHandler<T> = (event: T) => void;
 
 /** A typed emitter whose handlers cannot break one another. */

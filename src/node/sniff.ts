@@ -3,9 +3,6 @@
 /** The verdict on the bytes so far; `more` asks for further ones. */
 export type Sniffed = "raw" | "http" | "refuse" | "more";
 
-/** Most bytes that a verdict takes. */
-export const SNIFF_BYTES = 4;
-
 /** A first frame is a preamble and a handshake message, far below 1,024 bytes: the high byte of its length is below this. */
 const MAX_FIRST_LENGTH_HIGH_BYTE = 0x04;
 

@@ -70,6 +70,7 @@ export class RawClient {
   }
 
   send(frame: Uint8Array): void {
+    if (this.ws.readyState !== WebSocket.OPEN) throw new Error("the relay has closed this connection");
     this.ws.send(frame);
   }
 
@@ -96,7 +97,15 @@ export function pattern(length: number, seed = 1): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => (i * 31 + seed * 17 + (i >> 8)) & 0xff);
 }
 
-/** Waits until a condition holds, looking every few ms; the test's own deadline ends it. */
+/** How long a condition may take, in ms. */
+const UNTIL_DEADLINE_MS = 20_000;
+
+/** Waits until a condition holds, looking every few ms. It always gives others a turn first: a loop around it starves nobody. */
 export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
+  const deadline = performance.now() + UNTIL_DEADLINE_MS;
+  await new Promise((resolve) => setImmediate(resolve));
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`still not so after ${UNTIL_DEADLINE_MS} ms: ${condition}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }

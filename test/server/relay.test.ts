@@ -204,7 +204,7 @@ describe("forwarding", () => {
     const [alice, bob, carol] = [client(relay.url), client(relay.url), client(relay.url)];
     const [, b, c] = [await alice.login(), await bob.login(), await carol.login()];
     bob.ws.pause();
-    const before = process.memoryUsage().arrayBuffers;
+    const before = heldBytes();
     // Far more than the queue and both kernels' socket buffers hold together.
     const frame = forwardFrame(b.publicKey, pattern(60_000));
     for (let i = 0; i < 1000; i++) {
@@ -214,7 +214,7 @@ describe("forwarding", () => {
     const notice = await alice.next("undelivered");
     expect(notice).toEqual({ kind: "undelivered", peerId: b.publicKey, reason: UNDELIVERED.QUEUE_FULL });
     await until(() => alice.ws.bufferedAmount === 0);
-    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(32 * 1024 * 1024);
+    await until(() => heldBytes() - before < 32 * 1024 * 1024);
     // Others are not held up by it.
     alice.send(forwardFrame(c.publicKey, pattern(7)));
     expect((await carol.next("forward")).payload).toEqual(pattern(7));
@@ -243,7 +243,8 @@ describe("forwarding", () => {
       () => alice.ws.bufferedAmount === 0 && alice.frames.filter((frame) => frame.kind === "undelivered").length >= 500,
     );
     alice.frames.splice(0);
-    expect(heldBytes() - before).toBeLessThan(4 * 1024 * 1024);
+    // What a collection has found free is given back a little later, by another thread.
+    await until(() => heldBytes() - before < 4 * 1024 * 1024);
     bob.ws.resume();
     await bob.next("forward");
   });

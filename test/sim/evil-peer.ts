@@ -10,6 +10,7 @@ import type { SessionPair } from "./session-pair.js";
 export class EvilPeer {
   readonly wire: MemoryWire;
   dataBytes = 0;
+  streamBytes = 0;
   pongs = 0;
   /** What Bob said in his hello. */
   hello: Hello | null = null;
@@ -26,7 +27,9 @@ export class EvilPeer {
         this.dataBytes += bytes.length;
       },
       ack: () => {},
-      stream: () => undefined,
+      stream: (_id, _offset, bytes) => {
+        this.streamBytes += bytes.length;
+      },
       streamAck: () => undefined,
       ping: () => {},
       pong: () => {

@@ -2,11 +2,13 @@
 
 import type { Link, LinkKind } from "./link.js";
 
+/** What a transport is given to dial. */
 export interface DialContext {
   /** Aborted when the caller gave up or the deadline passed: the dial then rejects and leaves nothing open. */
   readonly signal: AbortSignal;
 }
 
+/** What a transport is given to listen. */
 export interface ListenContext {
   /** The port that `start` was called with; 0 for any. Transports without ports ignore it. */
   readonly port: number;
@@ -57,11 +59,13 @@ export interface Transport {
 export interface NegotiateContext {
   /** Whether this side makes the offer. Exactly one side does. */
   readonly initiator: boolean;
+  /** Aborted when the link is no longer wanted, or after 15 s: `link` then rejects, and nothing is left open. */
   readonly signal: AbortSignal;
   /** Sends a signal to the other side: any value that JSON can hold, at most 60 KiB as JSON. */
   sendSignal(signal: unknown): void;
 }
 
+/** What a transport gives back for a {@link NegotiateContext}. */
 export interface Negotiation {
   /** Resolves with the link once it is open. */
   readonly link: Promise<Link>;
