@@ -169,6 +169,8 @@ export class Engine {
   /** Sends what is queued, for as long as the limits allow, and ends the session. */
   async disconnect(peerId: PeerId): Promise<void> {
     this.#sentAway.add(peerId);
+    // The oldest is forgotten: at worst a room meets again whom the application sent away long ago.
+    if (this.#sentAway.size > MAX_SENT_AWAY) for (const oldest of [...this.#sentAway].slice(0, 1)) this.#sentAway.delete(oldest);
     const peer = this.peers.get(peerId);
     if (!peer) return;
     await this.#flush(peer);
@@ -265,7 +267,7 @@ export class Engine {
   #tableContext(): ConstructorParameters<typeof PeerTable>[0] {
     const { clock, random } = this.#runtime;
     const limits = this.#limits;
-    const session: SessionContext = {
+    const session: Omit<SessionContext, "held"> = {
       clock,
       random,
       ownId: this.#identity.peerId,
@@ -298,6 +300,9 @@ export class Engine {
     };
   }
 }
+
+/** Peers that the application sent away and rooms do not bring back. */
+const MAX_SENT_AWAY = 10_000;
 
 /** The largest record: what a Noise message holds beside its tag. */
 const RECORD_BUFFER_BYTES = 65_535 - RECORD_OVERHEAD_BYTES;

@@ -141,6 +141,7 @@ export class SimPeer {
         maxMessageBytes: 16 * 1024 * 1024,
         recordBuffer: new Uint8Array(MAX_RECORD_BYTES),
         ended: new EndedInstances(this.#pair.clock),
+        held: { bytes: 0 },
         ...this.#options,
       },
       {

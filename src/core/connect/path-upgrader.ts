@@ -57,6 +57,8 @@ export class PathUpgrader {
   #remote: PathsMessage | null = null;
   readonly #negotiations = new Map<string, RunningNegotiation>();
   #attempts = 0;
+  /** When the other side last began a negotiation, in monotonic ms. */
+  #negotiatedAt = Number.NEGATIVE_INFINITY;
   /** Attempts under way, with the rank that each would lead to. */
   #running: { readonly rank: number; readonly controller: AbortController }[] = [];
   #failures = 0;
@@ -286,6 +288,14 @@ export class PathUpgrader {
     }
   }
 
+  // Each attempt costs a connection object and sockets: they are not to be had by the thousand.
+  #mayNegotiate(): boolean {
+    const now = this.#context.clock.now();
+    if (now - this.#negotiatedAt < NEGOTIATE_EVERY_MS) return false;
+    this.#negotiatedAt = now;
+    return true;
+  }
+
   #signal(kind: string, attempt: number, text: string): void {
     const transport = this.#context.negotiators.find((one) => one.kind === kind);
     if (!transport || text.length > MAX_SIGNAL_LENGTH) return;
@@ -293,7 +303,7 @@ export class PathUpgrader {
     const running = this.#negotiations.get(kind);
     if (running && running.attempt === attempt) {
       running.negotiation.receiveSignal(parseSignal(text));
-    } else if (!weOffer && attempt > this.#attempts) {
+    } else if (!weOffer && attempt > this.#attempts && this.#mayNegotiate()) {
       // Numbers only go up: what belongs to an attempt that is over is not taken for a new one.
       this.#attempts = attempt;
       const done = this.#negotiate(transport, false, attempt, new AbortController().signal);
@@ -302,6 +312,9 @@ export class PathUpgrader {
     }
   }
 }
+
+/** Least time between two negotiations that the other side begins: an honest one waits for longer before it tries again. */
+const NEGOTIATE_EVERY_MS: Millis = 1_000;
 
 /** The value that the other side meant; `undefined` for what is no JSON, which every negotiation refuses. */
 function parseSignal(text: string): unknown {

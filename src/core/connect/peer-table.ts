@@ -39,7 +39,7 @@ export interface PeerTableHandlers {
 }
 
 export interface PeerTableContext {
-  readonly session: SessionContext;
+  readonly session: Omit<SessionContext, "held">;
   readonly upgrader: UpgraderContext;
   /** Whether sessions look for better paths by themselves. */
   readonly upgrade: boolean;
@@ -55,6 +55,8 @@ export class PeerTable {
   readonly #context: PeerTableContext;
   readonly #handlers: PeerTableHandlers;
   readonly #peers = new Map<PeerId, Peer>();
+  /** What each peer has sent and the application has not taken; a peer that left takes a place for as long as there is some. */
+  readonly #held = new Map<PeerId, { bytes: number }>();
   readonly #waiting = new Map<PeerId, Set<(error: NetworkError | null) => void>>();
 
   constructor(context: PeerTableContext, handlers: PeerTableHandlers) {
@@ -74,7 +76,7 @@ export class PeerTable {
   adopt(peerId: PeerId, channel: SecureChannel, rank: number): ChannelOwner | null {
     let peer = this.#peers.get(peerId);
     if (!peer) {
-      if (this.#peers.size >= this.#context.maxConnections && !this.#evictIdle()) {
+      if (this.#placesTaken(peerId) >= this.#context.maxConnections && !this.#evictIdle()) {
         channel.send(goodbyeRecord());
         return null;
       }
@@ -120,6 +122,16 @@ export class PeerTable {
     }
   }
 
+  #placesTaken(newcomer: PeerId): number {
+    let left = 0;
+    for (const [peerId, held] of this.#held) {
+      if (this.#peers.has(peerId)) continue;
+      if (held.bytes === 0) this.#held.delete(peerId);
+      else if (peerId !== newcomer) left++;
+    }
+    return this.#peers.size + left;
+  }
+
   #evictIdle(): boolean {
     if (!this.#context.evictIdle) return false;
     const idleSince = this.#context.session.clock.now() - LEAST_IDLE_MS;
@@ -130,23 +142,29 @@ export class PeerTable {
   }
 
   #create(peerId: PeerId): Peer {
-    const session: PeerSession = new PeerSession(peerId, this.#context.session, {
-      status: (status, error) => this.#status(peerId, status, error),
-      path: (path, previous) => {
-        this.#handlers.path(peerId, path, previous);
-        if (this.#context.upgrade) peer.upgrader.pathChanged();
+    const held = this.#held.get(peerId) ?? { bytes: 0 };
+    this.#held.set(peerId, held);
+    const session: PeerSession = new PeerSession(
+      peerId,
+      { ...this.#context.session, held },
+      {
+        status: (status, error) => this.#status(peerId, status, error),
+        path: (path, previous) => {
+          this.#handlers.path(peerId, path, previous);
+          if (this.#context.upgrade) peer.upgrader.pathChanged();
+        },
+        message: (bytes) => this.#handlers.message(peerId, bytes),
+        control: (bytes) => peer.upgrader.receive(bytes),
+        stream: (stream) => this.#handlers.stream(stream),
+        delivered: (messageId) => this.#handlers.delivered(peerId, messageId),
+        failed: (messageId, error) => this.#handlers.failed(peerId, messageId, error),
+        restarted: () => {
+          peer.upgrader.restarted();
+          this.#handlers.restarted(peerId);
+        },
+        acknowledged: () => this.#handlers.acknowledged(peerId, peer),
       },
-      message: (bytes) => this.#handlers.message(peerId, bytes),
-      control: (bytes) => peer.upgrader.receive(bytes),
-      stream: (stream) => this.#handlers.stream(stream),
-      delivered: (messageId) => this.#handlers.delivered(peerId, messageId),
-      failed: (messageId, error) => this.#handlers.failed(peerId, messageId, error),
-      restarted: () => {
-        peer.upgrader.restarted();
-        this.#handlers.restarted(peerId);
-      },
-      acknowledged: () => this.#handlers.acknowledged(peerId, peer),
-    });
+    );
     const connect = (signal: AbortSignal): Promise<unknown> => this.#context.reconnect(peerId, signal);
     const peer: Peer = {
       session,

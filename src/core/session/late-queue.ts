@@ -21,9 +21,12 @@ interface Waiting {
 export class LateQueue {
   readonly #clock: Clock;
   readonly #failed: (messageId: string, error: NetworkError) => void;
-  /** In order; a message with a key is found by it, others by their id. */
+  /** In order; a message with a key is found by it, others by a number of ours. */
   readonly #waiting = new Map<string, Waiting>();
   #bytes = 0;
+  #pushed = 0;
+  /** When the next message expires, or earlier. */
+  #firstExpiry = Number.POSITIVE_INFINITY;
   #timer: Timer | null = null;
 
   constructor(clock: Clock, failed: (messageId: string, error: NetworkError) => void) {
@@ -42,14 +45,14 @@ export class LateQueue {
   push(bytes: Uint8Array, id: string, freshness: Freshness): void {
     const key = freshness.latest === undefined ? null : freshness.latest;
     const expiresAt = freshness.ttlMs === undefined ? Number.POSITIVE_INFINITY : this.#clock.now() + freshness.ttlMs;
-    // A key could look like an id: the first letter keeps the two apart.
-    const name = key === null ? `i${id}` : `k${key}`;
+    // One without a key is replaced by nothing, not even by itself sent again.
+    const name = key === null ? `i${this.#pushed++}` : `k${key}`;
     // The newer one keeps the place in the line that the older one had.
     const older = this.#waiting.get(name);
     this.#waiting.set(name, { bytes, id, key, expiresAt });
     this.#bytes += bytes.length;
     if (older) this.#drop(older, new NetworkError("ERR_MESSAGE_REPLACED"));
-    this.#watch();
+    if (expiresAt < this.#firstExpiry) this.#watch(expiresAt);
   }
 
   /** The next message that is still worth sending, taken out; `null` when there is none. */
@@ -70,11 +73,17 @@ export class LateQueue {
 
   #expire(): void {
     const now = this.#clock.now();
-    for (const [name, waiting] of this.#waiting) {
-      if (waiting.expiresAt > now) continue;
+    if (now < this.#firstExpiry) return;
+    let next = Number.POSITIVE_INFINITY;
+    for (const [name, waiting] of [...this.#waiting]) {
+      if (waiting.expiresAt > now) {
+        next = Math.min(next, waiting.expiresAt);
+        continue;
+      }
       this.#waiting.delete(name);
       this.#drop(waiting, new NetworkError("ERR_MESSAGE_EXPIRED"));
     }
+    this.#watch(next);
   }
 
   #drop(waiting: Waiting, error: NetworkError): void {
@@ -83,15 +92,10 @@ export class LateQueue {
   }
 
   // One timer, for the first that expires.
-  #watch(): void {
+  #watch(firstExpiry: Millis): void {
     this.stop();
-    let first = Number.POSITIVE_INFINITY;
-    for (const { expiresAt } of this.#waiting.values()) first = Math.min(first, expiresAt);
-    if (first === Number.POSITIVE_INFINITY) return;
-    this.#timer = this.#clock.after(Math.max(0, first - this.#clock.now()), () => {
-      this.#timer = null;
-      this.#expire();
-      this.#watch();
-    });
+    this.#firstExpiry = firstExpiry;
+    if (firstExpiry === Number.POSITIVE_INFINITY) return;
+    this.#timer = this.#clock.after(Math.max(0, firstExpiry - this.#clock.now()), () => this.#expire());
   }
 }

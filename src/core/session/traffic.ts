@@ -1,7 +1,7 @@
 // What passes between two sessions, whatever carries it: the lanes of both directions, acknowledgements and windows.
 
 import { type ByteWriter, concatBytes } from "../bytes.js";
-import type { NetworkError } from "../errors.js";
+import { NetworkError } from "../errors.js";
 import type { PeerId } from "../events.js";
 import type { Clock, Millis } from "../runtime.js";
 import { SendBuffer } from "../stream/send-buffer.js";
@@ -32,6 +32,8 @@ export interface TrafficLimits {
   readonly receiveBufferBytes: number;
   /** Largest application message, encoded. */
   readonly maxMessageBytes: number;
+  /** Bytes of this peer's messages that the application has not taken; they outlive a session, and so does their count. */
+  readonly held: { bytes: number };
 }
 
 export interface TrafficHandlers {
@@ -54,6 +56,9 @@ export interface TrafficHandlers {
 
 /** Largest message between sessions: an SDP with many candidates fits. */
 const MAX_CONTROL_BYTES = 64 * 1024;
+
+/** Control messages that may wait when another is said about a stream; an honest session has a few. */
+const MAX_CONTROL_PENDING_BYTES = 256 * 1024;
 
 /** First byte of a message in the control lane: what it is about. Others are for later versions, and passed over. */
 export const CONTROL_KINDS = { paths: 0, stream: 1 } as const;
@@ -87,8 +92,9 @@ export class Traffic {
   readonly #send = [new SendBuffer(), new SendBuffer(), new SendBuffer()] as const;
   readonly #receive: readonly [ReceiveLane, ReceiveLane, ReceiveLane];
   readonly #ackDue: [boolean, boolean, boolean] = [false, false, false];
+  /** Bytes of messages that the application has not taken. */
+  readonly #held: { bytes: number };
   #unackedBytes = 0;
-  #heldBytes = 0;
   #waiters: Waiter[] = [];
   /** Why nothing passes any more; `null` as long as something does. */
   #over: NetworkError | null = null;
@@ -101,6 +107,7 @@ export class Traffic {
     this.#limits = limits;
     this.#handlers = handlers;
     this.#clock = clock;
+    this.#held = limits.held;
     this.#late = new LateQueue(clock, (messageId, error) => handlers.failed(messageId, error));
     const window = limits.receiveBufferBytes;
     const message = (bytes: Uint8Array): void => this.#message(bytes);
@@ -110,7 +117,12 @@ export class Traffic {
       new ReceiveLane(limits.maxMessageBytes, window, message),
     ];
     this.streams = new StreamTable(peerId, weAreSmaller, {
-      control: (control) => this.pushControl(CONTROL_KINDS.stream, encodeStreamControl(control)),
+      control: (control) => {
+        // Much of it answers the other side: one that asks and asks and takes no answer is cut off.
+        if (this.#send[LANE_CONTROL].pendingBytes > MAX_CONTROL_PENDING_BYTES)
+          throw new NetworkError("ERR_LIMIT_QUEUE", "streams");
+        this.pushControl(CONTROL_KINDS.stream, encodeStreamControl(control));
+      },
       wake: () => handlers.wake(),
       opened: (stream) => handlers.stream(stream),
     });
@@ -283,7 +295,7 @@ export class Traffic {
 
   /** What the other side may send beyond what has arrived: room for what the application has not taken is kept back. */
   get window(): number {
-    return Math.max(0, this.#limits.receiveBufferBytes - this.#heldBytes);
+    return Math.max(0, this.#limits.receiveBufferBytes - this.#held.bytes);
   }
 
   /** Bytes that have arrived since the last acknowledgement. */
@@ -320,9 +332,9 @@ export class Traffic {
     const held = this.#handlers.message(bytes);
     if (!held) return;
     const cost = bytes.length + HELD_OVERHEAD_BYTES;
-    this.#heldBytes += cost;
+    this.#held.bytes += cost;
     const release = (): void => {
-      this.#heldBytes -= cost;
+      this.#held.bytes -= cost;
       this.#ackDue[LANE_INTERACTIVE] = true;
       this.#ackDue[LANE_BULK] = true;
       this.#handlers.windowGrew();
