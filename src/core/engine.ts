@@ -21,6 +21,7 @@ import type { Room, RoomContext } from "./room.js";
 import { RoomSet } from "./room-set.js";
 import type { Runtime } from "./runtime.js";
 import { EndedInstances } from "./session/ended-instances.js";
+import { PartialBudget } from "./session/partial-budget.js";
 import type { SessionContext } from "./session/session-context.js";
 import type { Target } from "./target.js";
 
@@ -277,6 +278,7 @@ export class Engine {
       maxMessageBytes: limits.maxMessageBytes,
       recordBuffer: new Uint8Array(RECORD_BUFFER_BYTES),
       ended: new EndedInstances(clock),
+      partials: new PartialBudget(PARTIAL_BYTES),
     };
     return {
       session,
@@ -303,6 +305,9 @@ export class Engine {
 
 /** Peers that the application sent away and rooms do not bring back. */
 const MAX_SENT_AWAY = 10_000;
+
+/** What messages that have arrived in part may hold, of all peers together: sixteen of the largest. */
+const PARTIAL_BYTES = 256 * 1024 * 1024;
 
 /** The largest record: what a Noise message holds beside its tag. */
 const RECORD_BUFFER_BYTES = 65_535 - RECORD_OVERHEAD_BYTES;

@@ -4,6 +4,7 @@ import type { NetworkError } from "../../src/core/errors.js";
 import type { ConnectionStatus } from "../../src/core/events.js";
 import type { Millis } from "../../src/core/runtime.js";
 import { EndedInstances } from "../../src/core/session/ended-instances.js";
+import { PartialBudget } from "../../src/core/session/partial-budget.js";
 import { PeerSession } from "../../src/core/session/peer-session.js";
 import { LANE_BULK, LANE_CONTROL, LANE_INTERACTIVE, type Lane } from "../../src/core/session/record.js";
 import type { SessionContext } from "../../src/core/session/session-context.js";
@@ -142,6 +143,7 @@ export class SimPeer {
         recordBuffer: new Uint8Array(MAX_RECORD_BYTES),
         ended: new EndedInstances(this.#pair.clock),
         held: { bytes: 0 },
+        partials: new PartialBudget(Number.POSITIVE_INFINITY),
         ...this.#options,
       },
       {

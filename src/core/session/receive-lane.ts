@@ -3,6 +3,7 @@
 import { NetworkError } from "../errors.js";
 import { InOrder } from "../stream/in-order.js";
 import { LENGTH_PREFIX_BYTES } from "../stream/send-buffer.js";
+import type { PartialBudget } from "./partial-budget.js";
 
 /** First size of the buffer of a message in pieces. */
 const SMALLEST_BUFFER_BYTES = 1024;
@@ -10,6 +11,7 @@ const SMALLEST_BUFFER_BYTES = 1024;
 export class ReceiveLane {
   readonly #maxMessageBytes: number;
   readonly #message: (bytes: Uint8Array) => void;
+  readonly #budget: PartialBudget;
   readonly #order: InOrder;
   readonly #prefix = new Uint8Array(LENGTH_PREFIX_BYTES);
   #prefixBytes = 0;
@@ -22,11 +24,13 @@ export class ReceiveLane {
   /**
    * @param maxMessageBytes - a longer message is refused when it is announced, before anything is kept
    * @param message - called with each whole message; the bytes belong to the callee
+   * @param budget - what all lanes may hold together of messages that have arrived in part
    */
-  constructor(maxMessageBytes: number, window: number, message: (bytes: Uint8Array) => void) {
+  constructor(maxMessageBytes: number, window: number, message: (bytes: Uint8Array) => void, budget: PartialBudget) {
     this.#maxMessageBytes = maxMessageBytes;
     this.#order = new InOrder(window);
     this.#message = message;
+    this.#budget = budget;
   }
 
   /** Offset of the first byte that has not arrived. */
@@ -48,7 +52,7 @@ export class ReceiveLane {
    * Takes bytes of the stream.
    * @param bytes - a view that may be kept
    * @returns whether anything was new
-   * @throws NetworkError `ERR_FRAME_SEQUENCE` for a gap or for more than was allowed, `ERR_MESSAGE_TOO_LARGE`
+   * @throws NetworkError `ERR_FRAME_SEQUENCE` for a gap or for more than was allowed, `ERR_MESSAGE_TOO_LARGE`, `ERR_LIMIT_QUEUE`
    */
   accept(offset: number, bytes: Uint8Array): boolean {
     // Counted before it is handed on: a handler that throws must not make us hand it on again.
@@ -92,7 +96,10 @@ export class ReceiveLane {
     const needed = this.#partialBytes + chunk.length;
     let buffer = this.#partial;
     if (!buffer || buffer.length < needed) {
-      const grown = new Uint8Array(Math.min(this.#length, Math.max(needed, 2 * (buffer?.length ?? 0), SMALLEST_BUFFER_BYTES)));
+      const held = buffer?.length ?? 0;
+      const size = Math.min(this.#length, Math.max(needed, 2 * held, SMALLEST_BUFFER_BYTES));
+      if (!this.#budget.take(size - held)) throw new NetworkError("ERR_LIMIT_QUEUE", "too many messages have arrived in part");
+      const grown = new Uint8Array(size);
       if (buffer) grown.set(buffer.subarray(0, this.#partialBytes));
       buffer = grown;
       this.#partial = grown;
@@ -101,13 +108,19 @@ export class ReceiveLane {
     this.#partialBytes = needed;
   }
 
+  /** Forgets the message that was arriving. */
+  drop(): void {
+    if (this.#partial) this.#budget.give(this.#partial.length);
+    this.#partial = null;
+  }
+
   #complete(last: Uint8Array): void {
     let message = last;
     if (this.#partial) {
       this.#keep(last);
       message = this.#partial.subarray(0, this.#length);
     }
-    this.#partial = null;
+    this.drop();
     this.#partialBytes = 0;
     this.#length = -1;
     this.#message(message);

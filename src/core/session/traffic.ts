@@ -9,6 +9,7 @@ import { encodeStreamControl } from "../stream/stream-control.js";
 import { StreamTable, type StreamTableHandlers, type StreamWriter } from "../stream/stream-table.js";
 import { BulkLimit } from "./bulk-limit.js";
 import { type Freshness, LateQueue } from "./late-queue.js";
+import type { PartialBudget } from "./partial-budget.js";
 import { ReceiveLane } from "./receive-lane.js";
 import {
   ACK_BYTES,
@@ -34,6 +35,8 @@ export interface TrafficLimits {
   readonly maxMessageBytes: number;
   /** Bytes of this peer's messages that the application has not taken; they outlive a session, and so does their count. */
   readonly held: { bytes: number };
+  /** Shared by all sessions of a manager. */
+  readonly partials: PartialBudget;
 }
 
 export interface TrafficHandlers {
@@ -112,9 +115,9 @@ export class Traffic {
     const window = limits.receiveBufferBytes;
     const message = (bytes: Uint8Array): void => this.#message(bytes);
     this.#receive = [
-      new ReceiveLane(MAX_CONTROL_BYTES, window, (bytes) => this.#control(bytes)),
-      new ReceiveLane(limits.maxMessageBytes, window, message),
-      new ReceiveLane(limits.maxMessageBytes, window, message),
+      new ReceiveLane(MAX_CONTROL_BYTES, window, (bytes) => this.#control(bytes), limits.partials),
+      new ReceiveLane(limits.maxMessageBytes, window, message, limits.partials),
+      new ReceiveLane(limits.maxMessageBytes, window, message, limits.partials),
     ];
     this.streams = new StreamTable(peerId, weAreSmaller, {
       control: (control) => {
@@ -198,6 +201,7 @@ export class Traffic {
     this.#waiters = [];
     for (const waiter of waiters) waiter.done(error);
     this.streams.abandon(error);
+    for (const lane of this.#receive) lane.drop();
     this.#late.stop();
     return [...this.#send[LANE_INTERACTIVE].pendingIds(), ...this.#send[LANE_BULK].pendingIds(), ...this.#late.ids];
   }

@@ -4,7 +4,9 @@ import { describe, expect, test } from "vitest";
 import { ByteWriter } from "../../../src/core/bytes.js";
 import { encodePathMessage } from "../../../src/core/connect/path-message.js";
 import { PathUpgrader } from "../../../src/core/connect/path-upgrader.js";
+import { PartialBudget } from "../../../src/core/session/partial-budget.js";
 import type { PeerSession } from "../../../src/core/session/peer-session.js";
+import { ReceiveLane } from "../../../src/core/session/receive-lane.js";
 import { writeData } from "../../../src/core/session/record.js";
 import { Traffic } from "../../../src/core/session/traffic.js";
 import { encodeStreamControl } from "../../../src/core/stream/stream-control.js";
@@ -15,7 +17,12 @@ import { VirtualClock } from "../../sim/virtual-clock.js";
 describe("a peer that opens streams and takes none of our answers", () => {
   test("is cut off after a quarter of a MiB of answers, whatever it goes on to send", () => {
     const nothing = (): void => undefined;
-    const limits = { receiveBufferBytes: 64 * 1024 * 1024, maxMessageBytes: 1024, held: { bytes: 0 } };
+    const limits = {
+      receiveBufferBytes: 64 * 1024 * 1024,
+      maxMessageBytes: 1024,
+      held: { bytes: 0 },
+      partials: new PartialBudget(1_000_000),
+    };
     const traffic = new Traffic("evil", true, new VirtualClock(), limits, {
       message: nothing,
       control: nothing,
@@ -43,6 +50,30 @@ describe("a peer that opens streams and takes none of our answers", () => {
       for (let i = 0; i < 100_000; i++) open();
     }).toThrow(expect.objectContaining({ code: "ERR_LIMIT_QUEUE" }));
     expect(opened).toBeLessThan(20_000);
+  });
+});
+
+describe("peers that begin large messages and never end them", () => {
+  test("share one budget: who passes it is refused, and what is dropped or done is free again", () => {
+    const budget = new PartialBudget(1024 * 1024);
+    const done: number[] = [];
+    const lanes = Array.from(
+      { length: 3 },
+      () => new ReceiveLane(1024 * 1024, 8 * 1024 * 1024, (bytes) => done.push(bytes.length), budget),
+    );
+    const [first, second, third] = lanes as [ReceiveLane, ReceiveLane, ReceiveLane];
+    const begin = (lane: ReceiveLane, announced: number, bytes: number): void => {
+      const data = new Uint8Array(4 + bytes);
+      new DataView(data.buffer).setUint32(0, announced);
+      lane.accept(lane.received, data);
+    };
+    begin(first, 600_000, 500_000);
+    begin(second, 600_000, 500_000);
+    expect(() => begin(third, 600_000, 100_000)).toThrow(expect.objectContaining({ code: "ERR_LIMIT_QUEUE" }));
+    second.drop();
+    first.accept(first.received, new Uint8Array(100_000));
+    expect(done).toEqual([600_000]);
+    expect(budget.take(1024 * 1024)).toBe(true);
   });
 });
 

@@ -3,10 +3,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { NetworkError } from "../../../src/core/errors.js";
+import { PartialBudget } from "../../../src/core/session/partial-budget.js";
 import { ReceiveLane } from "../../../src/core/session/receive-lane.js";
 import { LENGTH_PREFIX_BYTES, SendBuffer } from "../../../src/core/stream/send-buffer.js";
 import { messageOf } from "../../sim/session-pair.js";
 import { refusal } from "../refusal.js";
+
+const UNLIMITED = new PartialBudget(Number.POSITIVE_INFINITY);
 
 const WINDOW = 1_000_000;
 
@@ -38,7 +41,7 @@ describe("a lane", () => {
       fc.property(fc.array(step, { maxLength: 80, size: "max" }), (steps) => {
         const sender = new SendBuffer();
         const got: Uint8Array[] = [];
-        const receiver = new ReceiveLane(4000, WINDOW, (bytes) => got.push(bytes));
+        const receiver = new ReceiveLane(4000, WINDOW, (bytes) => got.push(bytes), UNLIMITED);
         sender.acknowledge(0, WINDOW, () => {});
         const pushed: Uint8Array[] = [];
         const completed: string[] = [];
@@ -79,7 +82,12 @@ describe("a lane", () => {
   test("keeps its books over thousands of messages acknowledged a few at a time", () => {
     const sender = new SendBuffer();
     const got: number[] = [];
-    const receiver = new ReceiveLane(100, WINDOW, (bytes) => got.push(new DataView(bytes.slice().buffer).getUint32(0)));
+    const receiver = new ReceiveLane(
+      100,
+      WINDOW,
+      (bytes) => got.push(new DataView(bytes.slice().buffer).getUint32(0)),
+      UNLIMITED,
+    );
     sender.acknowledge(0, WINDOW, () => {});
     const completed: string[] = [];
     for (let i = 0; i < 5000; i++) sender.pushMessage(messageOf(i, 8), String(i));
@@ -168,7 +176,7 @@ describe("a sending lane", () => {
 describe("a receiving lane", () => {
   const lane = (max = 1000, window = WINDOW): { receive: ReceiveLane; got: Uint8Array[] } => {
     const got: Uint8Array[] = [];
-    return { receive: new ReceiveLane(max, window, (bytes) => got.push(bytes)), got };
+    return { receive: new ReceiveLane(max, window, (bytes) => got.push(bytes), UNLIMITED), got };
   };
 
   test("refuses a gap, and what is beyond its window, and stays as it was", () => {
@@ -247,10 +255,15 @@ describe("a receiving lane", () => {
 
   test("does not hand a message on again when its handler threw", () => {
     let calls = 0;
-    const receive = new ReceiveLane(100, 1000, () => {
-      calls++;
-      throw new NetworkError("ERR_MESSAGE_MALFORMED");
-    });
+    const receive = new ReceiveLane(
+      100,
+      1000,
+      () => {
+        calls++;
+        throw new NetworkError("ERR_MESSAGE_MALFORMED");
+      },
+      UNLIMITED,
+    );
     const stream = streamOf(Uint8Array.of(1));
     expect(refusal(() => receive.accept(0, stream)).code).toBe("ERR_MESSAGE_MALFORMED");
     receive.accept(0, stream);
