@@ -8,6 +8,12 @@ import { ROOT } from "./run.mjs";
 
 const require = createRequire(import.meta.url);
 
+/**
+ * Asked for when it is needed: the scripts start before anything is installed.
+ * @returns {typeof import("typescript")}
+ */
+const typescript = () => require("typescript");
+
 /** @type {Record<string, string>} what stands in for the modules that simple-peer asks for, as CommonJS */
 const STAND_INS = {
   debug: "module.exports = () => () => {};",
@@ -59,10 +65,13 @@ export function slimSimplePeer() {
 
 /** How often cbor-x 1.6.9 makes code from text: once to see whether it may, and twice to read records, which we have off. */
 const FUNCTIONS_IN_CBOR = 3;
+/** What cbor-x 1.6.9 registers for tags that it reads, at its top level; our gate lets no tag through. */
+const READ_EXTENSIONS_IN_CBOR = 18;
 
 /**
- * The encoder and decoder of cbor-x as modules, of which unused parts can be left out; 3 kB less than its ready-made file without
- * eval. Each `new Function` becomes a call that throws, as it would be under a page's Content-Security-Policy.
+ * The decoder of cbor-x as a module, of which unused parts can be left out. Each `new Function` becomes a call that
+ * throws, as it would be under a page's Content-Security-Policy; and what builds dates, regular expressions, big numbers or typed
+ * arrays out of tags is not there at all.
  * @returns {import("esbuild").Plugin}
  */
 export function slimCbor() {
@@ -70,9 +79,9 @@ export function slimCbor() {
     name: "slim-cbor",
     setup(build) {
       const folder = join(require.resolve("cbor-x/package.json"), "..");
-      build.onResolve({ filter: /^cbor-x\/index-no-eval$/ }, () => ({ path: join(folder, "encode.js"), sideEffects: false }));
+      build.onResolve({ filter: /^cbor-x\/index-no-eval$/ }, () => ({ path: join(folder, "decode.js"), sideEffects: false }));
       build.onLoad({ filter: /[\\/]cbor-x[\\/]decode\.js$/ }, ({ path }) => {
-        const parts = readFileSync(path, "utf8").split("new Function(");
+        const parts = withoutReadExtensions(path).split("new Function(");
         if (parts.length - 1 !== FUNCTIONS_IN_CBOR)
           throw new Error(`cbor-x has changed: look at each "new Function(" in ${path}`);
         const contents = `function noFunction() { throw new Error("no code from text"); }\n${parts.join("noFunction(")}`;
@@ -80,4 +89,36 @@ export function slimCbor() {
       });
     },
   };
+}
+
+/**
+ * The statements of a file at its top level, with their texts.
+ * @param {string} path
+ */
+function statementsOf(path) {
+  const ts = typescript();
+  const source = readFileSync(path, "utf8");
+  const file = ts.createSourceFile(path, source, ts.ScriptTarget.Latest, true, ts.ScriptKind.JS);
+  return { source, statements: file.statements.map((node) => ({ node, text: node.getText() })) };
+}
+
+/**
+ * @param {string} source
+ * @param {readonly { node: import("typescript").Node, text: string, instead: string }[]} changes
+ */
+function replaced(source, changes) {
+  let result = source;
+  for (const { node, instead } of [...changes].reverse())
+    result = result.slice(0, node.getStart()) + instead + result.slice(node.end);
+  return result;
+}
+
+/** @param {string} path */
+function withoutReadExtensions(path) {
+  const { source, statements } = statementsOf(path);
+  const isRegistration = /^(currentExtensions\[|currentExtensionRanges\.push\(|for \(let i = 0; i < typedArrays\.length)/;
+  const changes = statements.filter(({ text }) => isRegistration.test(text)).map((found) => ({ ...found, instead: "" }));
+  if (changes.length !== READ_EXTENSIONS_IN_CBOR)
+    throw new Error(`cbor-x has changed: ${changes.length} extensions are registered at the top of ${path}`);
+  return replaced(source, changes);
 }

@@ -1,46 +1,32 @@
-// CBOR for payloads: cbor-x between our own check on the way out and the gate on the way in.
+// CBOR for payloads: our own walk on the way out, the gate and then cbor-x on the way in.
 
 // The build without `Function(`: it runs under a content security policy, and it loads no native addon.
-import { Encoder } from "cbor-x/index-no-eval";
-import { NetworkError, toNetworkError } from "../errors.js";
+import { Decoder } from "cbor-x/index-no-eval";
+import { toNetworkError } from "../errors.js";
 import { checkCbor } from "./cbor-gate.js";
-import { plainPayload } from "./payload.js";
+import { writePayload } from "./payload.js";
 
+// `int64AsNumber` is there but not in the declarations of cbor-x.
 const OPTIONS = {
-  // Everything that makes cbor-x more than CBOR is off: each would put tags on the wire that the gate refuses.
   useRecords: false,
   mapsAsObjects: true,
-  structuredClone: false,
-  bundleStrings: false,
-  pack: false,
-  tagUint8Array: false,
-  useToJSON: false,
-  // Shortest heads for maps, and only own keys.
-  variableMapSize: true,
   // The gate has bounded integers to what a number holds; without this, those above 2^32 would come out as bigint.
   int64AsNumber: true,
   // Byte strings with memory of their own: they can be transferred, viewed as Float32Array, and kept without the whole message.
   copyBuffers: true,
 };
 
-/** `useBuffer` is there but not in the declarations of cbor-x. */
-const codec = new Encoder(OPTIONS) as Encoder & { useBuffer(buffer: Uint8Array): void };
-
-/** Beyond this many bytes, the buffer that cbor-x grew for one message is given up instead of kept for the next. */
-const KEPT_BUFFER_BYTES = 256 * 1024;
-let emptyBuffer: Uint8Array | null = null;
+const codec = new Decoder(OPTIONS);
 
 /**
  * Encodes a payload; what comes out passes {@link checkCbor}.
- *
- * Numbers arrive as they are, except that -0 arrives as 0, as with JSON.
  * @param maxBytes - largest encoding, in bytes. Default: no bound
  * @returns a fresh array
- * @throws NetworkError `ERR_MESSAGE_INVALID` when the value is none that can be sent, see {@link plainPayload}
+ * @throws NetworkError `ERR_MESSAGE_INVALID` when the value is none that can be sent, see {@link writePayload}
  * @throws NetworkError `ERR_MESSAGE_TOO_LARGE` when it passes `maxBytes`
  */
 export function encodeCbor(value: unknown, maxBytes = Number.POSITIVE_INFINITY): Uint8Array {
-  return encodeCborBehind(0, value, maxBytes);
+  return writePayload(value, 0, maxBytes);
 }
 
 /**
@@ -48,31 +34,7 @@ export function encodeCbor(value: unknown, maxBytes = Number.POSITIVE_INFINITY):
  * @param maxBytes - largest whole, the header included
  */
 export function encodeCborBehind(offset: number, value: unknown, maxBytes: number): Uint8Array {
-  const plain = plainPayload(value, maxBytes - offset);
-  // A view into a buffer that cbor-x goes on writing to: it is copied before anything else runs.
-  const encoded = encodeShared(plain);
-  const length = offset + encoded.length;
-  if (length > maxBytes) throw new NetworkError("ERR_MESSAGE_TOO_LARGE", `${length} bytes, the limit is ${maxBytes}`);
-  const bytes = new Uint8Array(length);
-  bytes.set(encoded, offset);
-  if (encoded.buffer.byteLength > KEPT_BUFFER_BYTES) dropLargeBuffer();
-  return bytes;
-}
-
-function encodeShared(plain: unknown): Uint8Array {
-  try {
-    return codec.encode(plain);
-  } catch (error) {
-    throw toNetworkError(error, "ERR_MESSAGE_INVALID");
-  }
-}
-
-/** After a message of 16 MiB, cbor-x would keep some 64 MiB for good. */
-function dropLargeBuffer(): void {
-  // In Node it must be a Buffer, which core does not know: a copy of one that cbor-x made itself has the right class. The
-  // slice of Uint8Array copies; that of Buffer would be a view.
-  emptyBuffer ??= Uint8Array.prototype.slice.call(codec.encode(new Uint8Array(8192)));
-  codec.useBuffer(Uint8Array.prototype.slice.call(emptyBuffer));
+  return writePayload(value, offset, maxBytes);
 }
 
 /**

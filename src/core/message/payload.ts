@@ -1,24 +1,42 @@
-// What an application may send: checks a payload and copies it into plain arrays and objects, before it is encoded.
+// What an application may send, and its CBOR (RFC 8949): one walk checks a payload and writes it.
 
 import { NetworkError, toNetworkError } from "../errors.js";
 import { CBOR_LIMITS, type CborLimits } from "./cbor-gate.js";
 
+/** First size of the buffer that payloads are written into, and the largest that is kept for the next one, in bytes. */
+const FIRST_BUFFER_BYTES = 1024;
+const KEPT_BUFFER_BYTES = 256 * 1024;
+/** Text up to this many characters is copied by hand where it is ASCII: quicker than asking the encoder. */
+const SHORT_TEXT = 64;
+
+const utf8 = new TextEncoder();
+let keptBuffer: Uint8Array | null = null;
+
 /**
- * Copies a value into what CBOR can carry, so that all that we send passes the gate of the receiver.
+ * Writes a value as the CBOR that the gate of the receiver lets through.
  *
  * Taken: `null`, `undefined`, booleans, numbers, text, `Uint8Array`, arrays, and plain objects. An `ArrayBuffer` and any other
  * view goes as the `Uint8Array` of its bytes. Members that are `undefined`, and symbol or inherited keys, are left out, as
- * JSON does.
- * @param maxBytes - an early bound on the encoded size in bytes; what passes may still turn out larger
+ * JSON does; -0 arrives as 0.
+ * @param offset - bytes that are left zero in front, for a header
+ * @param maxBytes - largest whole, the header included
+ * @returns a fresh array
  * @throws NetworkError `ERR_MESSAGE_INVALID` saying what cannot be sent and what to send instead
- * @throws NetworkError `ERR_MESSAGE_TOO_LARGE` when text and bytes alone pass `maxBytes`
+ * @throws NetworkError `ERR_MESSAGE_TOO_LARGE` when it passes `maxBytes`
  */
-export function plainPayload(value: unknown, maxBytes = Number.POSITIVE_INFINITY, limits: CborLimits = CBOR_LIMITS): unknown {
+export function writePayload(value: unknown, offset: number, maxBytes: number, limits: CborLimits = CBOR_LIMITS): Uint8Array {
+  // Taken away while it is in use: a getter of the application may send something itself.
+  const buffer = keptBuffer ?? new Uint8Array(FIRST_BUFFER_BYTES);
+  keptBuffer = null;
+  const writer = new PayloadWriter(buffer, offset, maxBytes, limits);
   try {
-    return new PayloadCopier(maxBytes, limits).copy(value);
+    writer.value(value);
+    return writer.done();
   } catch (error) {
     // A getter or a proxy of the application may throw anything.
     throw toNetworkError(error, "ERR_MESSAGE_INVALID");
+  } finally {
+    if (writer.buffer.length <= KEPT_BUFFER_BYTES) keptBuffer = writer.buffer;
   }
 }
 
@@ -39,28 +57,46 @@ export function isWellFormedText(text: string): boolean {
   return !LONE_SURROGATE.test(text);
 }
 
-class PayloadCopier {
+/** Major types of RFC 8949 §3.1, in the upper three bits of a head. */
+const MAJOR = { unsigned: 0x00, negative: 0x20, bytes: 0x40, text: 0x60, array: 0x80, map: 0xa0 } as const;
+/** Simple values and floats, RFC 8949 §3.3. */
+const SIMPLE = { false: 0xf4, true: 0xf5, null: 0xf6, undefined: 0xf7, float64: 0xfb } as const;
+
+class PayloadWriter {
   readonly #limits: CborLimits;
+  readonly #maxBytes: number;
   /** The containers that lead to the current value: at most `maxDepth`, so that a scan is cheap. */
   readonly #ancestors: object[] = [];
   #items = 1;
-  #bytesLeft: number;
+  #at: number;
+  #view: DataView;
+  buffer: Uint8Array;
 
-  constructor(maxBytes: number, limits: CborLimits) {
-    this.#bytesLeft = maxBytes;
+  constructor(buffer: Uint8Array, offset: number, maxBytes: number, limits: CborLimits) {
+    this.buffer = buffer;
+    this.#view = new DataView(buffer.buffer);
     this.#limits = limits;
+    this.#maxBytes = maxBytes;
+    this.#at = 0;
+    buffer.fill(0, 0, this.#reserve(offset) + offset);
   }
 
-  copy(value: unknown): unknown {
+  done(): Uint8Array {
+    return this.buffer.slice(0, this.#at);
+  }
+
+  value(value: unknown): void {
     switch (typeof value) {
       case "string":
         return this.#text(value);
       case "number":
+        return this.#number(value);
       case "boolean":
+        return this.#byte(value ? SIMPLE.true : SIMPLE.false);
       case "undefined":
-        return value;
+        return this.#byte(SIMPLE.undefined);
       case "object":
-        return value === null ? null : this.#object(value);
+        return value === null ? this.#byte(SIMPLE.null) : this.#object(value);
       case "bigint":
         throw invalid("a bigint: send it as text");
       default:
@@ -68,48 +104,132 @@ class PayloadCopier {
     }
   }
 
-  #text(text: string): string {
-    this.#spend(text.length);
-    if (!isWellFormedText(text)) throw invalid("text with half of a surrogate pair: it was cut inside a character");
-    return text;
+  // Makes room and moves on. @returns where the room begins
+  #reserve(bytes: number): number {
+    const at = this.#at;
+    const end = at + bytes;
+    if (end > this.#maxBytes) throw new NetworkError("ERR_MESSAGE_TOO_LARGE", `the limit is ${this.#maxBytes} bytes`);
+    if (end > this.buffer.length) {
+      const grown = new Uint8Array(Math.max(end, 2 * this.buffer.length));
+      grown.set(this.buffer.subarray(0, at));
+      this.buffer = grown;
+      this.#view = new DataView(grown.buffer);
+    }
+    this.#at = end;
+    return at;
   }
 
-  #object(value: object): unknown {
+  #byte(byte: number): void {
+    const at = this.#reserve(1);
+    this.buffer[at] = byte;
+  }
+
+  // The head of an item in its shortest form (RFC 8949 §4.2.1).
+  #head(major: number, value: number): void {
+    if (value < 24) {
+      this.#byte(major | value);
+    } else if (value < 0x100) {
+      const at = this.#reserve(2);
+      this.buffer[at] = major | 24;
+      this.buffer[at + 1] = value;
+    } else if (value < 0x1_0000) {
+      const at = this.#reserve(3);
+      this.buffer[at] = major | 25;
+      this.#view.setUint16(at + 1, value);
+    } else if (value < 0x1_0000_0000) {
+      const at = this.#reserve(5);
+      this.buffer[at] = major | 26;
+      this.#view.setUint32(at + 1, value);
+    } else {
+      const at = this.#reserve(9);
+      this.buffer[at] = major | 27;
+      this.#view.setUint32(at + 1, Math.floor(value / 0x1_0000_0000));
+      this.#view.setUint32(at + 5, value >>> 0);
+    }
+  }
+
+  #number(value: number): void {
+    if (Number.isSafeInteger(value)) {
+      if (value >= 0) this.#head(MAJOR.unsigned, value);
+      else this.#head(MAJOR.negative, -1 - value);
+      return;
+    }
+    const at = this.#reserve(9);
+    this.buffer[at] = SIMPLE.float64;
+    this.#view.setFloat64(at + 1, value);
+  }
+
+  #text(text: string): void {
+    if (text.length <= SHORT_TEXT && this.#shortText(text)) return;
+    // Each character is a byte at least: what cannot fit is not encoded first.
+    if (this.#at + text.length > this.#maxBytes)
+      throw new NetworkError("ERR_MESSAGE_TOO_LARGE", `the limit is ${this.#maxBytes} bytes`);
+    if (!isWellFormedText(text)) throw invalid("text with half of a surrogate pair: it was cut inside a character");
+    this.#bytes(MAJOR.text, utf8.encode(text));
+  }
+
+  #shortText(text: string): boolean {
+    const { length } = text;
+    const start = this.#at;
+    this.#head(MAJOR.text, length);
+    const at = this.#reserve(length);
+    for (let i = 0; i < length; i++) {
+      const code = text.charCodeAt(i);
+      if (code > 0x7f) {
+        this.#at = start;
+        return false;
+      }
+      this.buffer[at + i] = code;
+    }
+    return true;
+  }
+
+  #bytes(major: number, bytes: Uint8Array): void {
+    this.#head(major, bytes.length);
+    const at = this.#reserve(bytes.length);
+    this.buffer.set(bytes, at);
+  }
+
+  #object(value: object): void {
     const bytes = bytesOf(value);
     if (bytes) {
-      this.#spend(bytes.length);
-      return bytes;
+      this.#bytes(MAJOR.bytes, bytes);
+      return;
     }
     const isArray = Array.isArray(value);
     if (!isArray && !isPlainObject(value)) throw invalid(adviceFor(value));
     if (this.#ancestors.includes(value)) throw invalid("an object that contains itself");
     if (this.#ancestors.length >= this.#limits.maxDepth) throw invalid(`more than ${this.#limits.maxDepth} levels`);
     this.#ancestors.push(value);
-    const copy = isArray ? this.#array(value) : this.#members(value);
+    if (isArray) this.#array(value);
+    else this.#members(value as Record<string, unknown>);
     this.#ancestors.pop();
-    return copy;
   }
 
-  #array(array: readonly unknown[]): unknown[] {
-    this.#count(array.length);
-    const copy: unknown[] = [];
+  #array(array: readonly unknown[]): void {
+    const { length } = array;
+    this.#count(length);
+    this.#head(MAJOR.array, length);
     // By index, as a hole must keep its place: it arrives as undefined.
-    for (let i = 0; i < array.length; i++) copy.push(this.copy(array[i]));
-    return copy;
+    for (let i = 0; i < length; i++) this.value(array[i]);
   }
 
-  #members(object: object): Record<string, unknown> {
-    const copy: Record<string, unknown> = {};
+  #members(object: Record<string, unknown>): void {
+    // Read once: a getter may say something else the second time, and the head comes before the members.
+    const members: [string, unknown][] = [];
     for (const key of Object.keys(object)) {
-      const member = (object as Record<string, unknown>)[key];
+      const member = object[key];
       if (member === undefined) continue;
       // To assign this key would set the prototype; it has no honest use.
       if (key === "__proto__") throw invalid("the key __proto__");
       this.#count(2);
-      this.#text(key);
-      copy[key] = this.copy(member);
+      members.push([key, member]);
     }
-    return copy;
+    this.#head(MAJOR.map, members.length);
+    for (const [key, member] of members) {
+      this.#text(key);
+      this.value(member);
+    }
   }
 
   #count(items: number): void {
@@ -117,11 +237,6 @@ class PayloadCopier {
     if (this.#items > this.#limits.maxItems) {
       throw invalid(`more than ${this.#limits.maxItems} values in one message: send several messages, or bytes`);
     }
-  }
-
-  #spend(bytes: number): void {
-    this.#bytesLeft -= bytes;
-    if (this.#bytesLeft < 0) throw new NetworkError("ERR_MESSAGE_TOO_LARGE");
   }
 }
 
