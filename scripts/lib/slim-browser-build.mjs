@@ -117,7 +117,8 @@ function replaced(source, changes) {
 function withoutReadExtensions(path) {
   const { source, statements } = statementsOf(path);
   const isRegistration = /^(currentExtensions\[|currentExtensionRanges\.push\(|for \(let i = 0; i < typedArrays\.length)/;
-  const changes = statements.filter(({ text }) => isRegistration.test(text)).map((found) => ({ ...found, instead: "" }));
+  // A semicolon stays: the file has none, and what stands before would go on in what stands behind.
+  const changes = statements.filter(({ text }) => isRegistration.test(text)).map((found) => ({ ...found, instead: ";" }));
   if (changes.length !== READ_EXTENSIONS_IN_CBOR)
     throw new Error(`cbor-x has changed: ${changes.length} extensions are registered at the top of ${path}`);
   return replaced(source, changes);
