@@ -45,7 +45,9 @@ test("on a phone the members are a drawer, nothing is wider than the screen, and
   const { page } = alice;
   const brightness = (): Promise<number> =>
     page.evaluate(() => {
-      const [red = 0, green = 0, blue = 0] = (getComputedStyle(document.documentElement).backgroundColor.match(/\d+/g) ?? []).map(Number);
+      const [red = 0, green = 0, blue = 0] = (getComputedStyle(document.documentElement).backgroundColor.match(/\d+/g) ?? []).map(
+        Number,
+      );
       return (red + green + blue) / 3;
     });
   expect(await brightness()).toBeGreaterThan(200);
