@@ -162,6 +162,8 @@ export class Traffic {
   /** A new link carries on from what the other side is known to have. */
   rewind(): void {
     for (const lane of this.#send) lane.rewind();
+    // What was acknowledged on the link before may have died with it, while the other side still sends on one that lives.
+    this.#ackDue.fill(true);
     this.streams.rewind();
     this.#bulkLimit.reset();
   }
