@@ -37,10 +37,9 @@ test("a ticket link leads a second tab to the first one, alone, and both see the
   expect(digits[1]).toBe(digits[0]);
 });
 
-test("on a phone the members are a drawer, nothing is wider than the screen, and the dark is dark", async ({
-  openChat,
-  room,
-}) => {
+test("on a phone the members are a drawer, nothing is wider than the screen, and the dark is dark", {
+  tag: "@any-browser",
+}, async ({ openChat, room }) => {
   const alice = await openChat(room, { name: "Alice with a name that is rather long for a phone" });
   const { page } = alice;
   const brightness = (): Promise<number> =>

@@ -2,6 +2,7 @@
 
 import { ByteReader, type ByteWriter, decodeUtf8, encodeUtf8 } from "../bytes.js";
 import { NetworkError } from "../errors.js";
+import type { StreamWriter } from "../stream/stream-table.js";
 
 /** A lane is a reliable, ordered stream of messages; lanes do not wait for each other. */
 export type Lane = 0 | 1 | 2;
@@ -83,6 +84,15 @@ export function writeStream(writer: ByteWriter, id: number, offset: number, leng
 export function writeStreamAck(writer: ByteWriter, id: number, offset: number, window: number): void {
   writer.u8(ENTRY.streamAck).u32(id).u48(offset).u32(window);
 }
+
+/** How streams write their entries. */
+export const STREAM_FORMAT: StreamWriter = {
+  headerBytes: STREAM_HEADER_BYTES,
+  ackBytes: STREAM_ACK_BYTES,
+  maxDataBytes: MAX_DATA_BYTES,
+  data: writeStream,
+  ack: writeStreamAck,
+};
 
 export function writePing(writer: ByteWriter, token: number): void {
   writer.u8(ENTRY.ping).u32(token);

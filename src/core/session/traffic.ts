@@ -6,7 +6,7 @@ import type { PeerId } from "../events.js";
 import type { Clock, Millis } from "../runtime.js";
 import { SendBuffer } from "../stream/send-buffer.js";
 import { encodeStreamControl } from "../stream/stream-control.js";
-import { StreamTable, type StreamTableHandlers, type StreamWriter } from "../stream/stream-table.js";
+import { StreamTable, type StreamTableHandlers } from "../stream/stream-table.js";
 import { BulkLimit } from "./bulk-limit.js";
 import { type Freshness, LateQueue } from "./late-queue.js";
 import type { PartialBudget } from "./partial-budget.js";
@@ -20,12 +20,9 @@ import {
   LANES,
   type Lane,
   MAX_DATA_BYTES,
-  STREAM_ACK_BYTES,
-  STREAM_HEADER_BYTES,
+  STREAM_FORMAT,
   writeAck,
   writeData,
-  writeStream,
-  writeStreamAck,
 } from "./record.js";
 
 export interface TrafficLimits {
@@ -65,14 +62,6 @@ const MAX_CONTROL_PENDING_BYTES = 256 * 1024;
 
 /** First byte of a message in the control lane: what it is about. Others are for later versions, and passed over. */
 export const CONTROL_KINDS = { paths: 0, stream: 1 } as const;
-
-const STREAM_FORMAT: StreamWriter = {
-  headerBytes: STREAM_HEADER_BYTES,
-  ackBytes: STREAM_ACK_BYTES,
-  maxDataBytes: MAX_DATA_BYTES,
-  data: writeStream,
-  ack: writeStreamAck,
-};
 
 /** Share of a record that bulk data keeps when the interactive lane could fill all of it: one in so many. */
 const BULK_SHARE = 4;
