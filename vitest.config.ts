@@ -28,7 +28,7 @@ export default defineConfig({
           name: "package",
           include: ["test/package/**/*.test.ts"],
           // One file packs and installs; the others wait for what it leaves.
-          testTimeout: 120_000,
+          testTimeout: 30_000,
           hookTimeout: 180_000,
         },
       },
