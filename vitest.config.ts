@@ -19,6 +19,8 @@ export default defineConfig({
         resolve,
         test: {
           name: "unit",
+          // A deadline for what hangs, not a measure of speed: the machines are small and shared.
+          testTimeout: 30_000,
           include: ["test/**/*.test.{ts,tsx}"],
           exclude: [...configDefaults.exclude, "test/package/**", "test/e2e/**", "test/fixtures/**"],
         },
