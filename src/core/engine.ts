@@ -288,7 +288,8 @@ export class Engine {
         random,
         ownId: this.#identity.peerId,
         dialer: this.#dialer,
-        negotiators: this.#transports.filter((transport) => transport.negotiate !== undefined),
+        negotiators: this.#transports,
+        stunServers: () => [...(this.#options.stunServers ?? []), ...this.#relays.stunServers],
         ownAddresses: () => this.addresses,
         // A relay on loopback means that both are on this machine; without one, "dial 127.0.0.1" is somebody else's wish.
         allowLoopback: () => this.#relays.urls.length > 0 && this.#relays.urls.every(isLoopbackUrl),

@@ -50,6 +50,11 @@ export interface NetworkManagerOptions {
   readonly disableTransports?: readonly string[];
   /** ICE servers for WebRTC, as `RTCPeerConnection` takes them. Default: none, which is enough on one network. */
   readonly iceServers?: readonly IceServer[];
+  /**
+   * STUN servers beside those of our relays, such as `["stun:stun.example:3478"]`: Node learns from them how its NAT behaves, for which
+   * two are needed. Default: none. Browsers take theirs from `iceServers`.
+   */
+  readonly stunServers?: readonly string[];
   /** A WebRTC implementation for Node, such as `@roamhq/wrtc`. Default: none; browsers have their own. */
   readonly wrtc?: unknown;
   /** Address to bind in Node. Default: all of them. */
@@ -113,6 +118,7 @@ const OPTION_NAMES: ReadonlySet<string> = new Set([
   "transports",
   "disableTransports",
   "iceServers",
+  "stunServers",
   "wrtc",
   "host",
   "upgrade",
@@ -160,6 +166,7 @@ export function checkOptions(options: NetworkManagerOptions): void {
   if (limits !== undefined && (typeof limits !== "object" || limits === null)) throw invalid("limits must be an object");
   if (identity instanceof Uint8Array && identity.length !== 32) throw invalid("identity must be a seed of 32 bytes");
   listOf("relays", options.relays).forEach(checkRelayUrl);
+  listOf("stunServers", options.stunServers).forEach(checkStunServer);
   for (const kind of listOf("disableTransports", options.disableTransports)) {
     if (typeof kind !== "string") throw invalid('disableTransports must be a list of kinds, such as ["webrtc"]');
   }
@@ -173,6 +180,13 @@ export function checkOptions(options: NetworkManagerOptions): void {
 function listOf<T>(name: string, list: readonly T[] | undefined): readonly T[] {
   if (list !== undefined && !Array.isArray(list)) throw invalid(`${name} must be a list`);
   return list ?? [];
+}
+
+function checkStunServer(server: string): void {
+  // RFC 7064 §3.1.
+  if (typeof server !== "string" || !/^stun:([^:@/?#\s]+|\[[0-9a-f:.]+\])(:\d{1,5})?$/i.test(server)) {
+    throw invalid('stunServers must be a list of URLs such as "stun:stun.example:3478"');
+  }
 }
 
 // By the rule of the relay client, so that what is taken here does not fail in start().

@@ -5,6 +5,7 @@ import type { Negotiation } from "../../src/core/path/transport.js";
 import { nodeClock } from "../../src/node/clock.js";
 import { webrtcImplementation } from "../../src/webrtc/webrtc-implementation.js";
 import { webrtcTransport } from "../../src/webrtc/webrtc-transport.js";
+import { quietContext } from "../fixtures/quiet-context.js";
 import { Heard, pattern } from "../node/transports/support.js";
 
 const transport = webrtcTransport({ clock: nodeClock, iceServers: [], wrtc: webrtcImplementation(wrtc) });
@@ -21,7 +22,7 @@ function negotiate(
 ): { negotiation: Negotiation; abort: AbortController } {
   const abort = new AbortController();
   aborts.push(abort);
-  const negotiation = transport.negotiate?.({ initiator, signal: abort.signal, sendSignal });
+  const negotiation = transport.negotiate?.({ ...quietContext, initiator, signal: abort.signal, sendSignal });
   if (!negotiation) throw new Error("webrtc negotiates");
   return { negotiation, abort };
 }
@@ -183,6 +184,7 @@ describe("a webrtc negotiation", () => {
     await expect(negotiation.link).rejects.toThrow("too slow");
     negotiation.receiveSignal({ type: "answer", sdp: "late" });
     const gone = transport.negotiate?.({
+      ...quietContext,
       initiator: true,
       signal: AbortSignal.abort(new Error("gone")),
       sendSignal: () => undefined,
@@ -200,14 +202,20 @@ describe("a webrtc negotiation", () => {
   test("says so where there is no WebRTC", async () => {
     const without = webrtcTransport({ clock: nodeClock, iceServers: [] });
     const { link } =
-      without.negotiate?.({ initiator: true, signal: new AbortController().signal, sendSignal: () => undefined }) ?? {};
+      without.negotiate?.({
+        ...quietContext,
+        initiator: true,
+        signal: new AbortController().signal,
+        sendSignal: () => undefined,
+      }) ?? {};
     await expect(link).rejects.toMatchObject({ code: "ERR_WEBRTC_UNAVAILABLE" });
   });
 
   test("fails on ICE servers that WebRTC does not take", async () => {
     const bad = webrtcTransport({ clock: nodeClock, iceServers: [{ urls: "nonsense" }], wrtc: webrtcImplementation(wrtc) });
     const { link } =
-      bad.negotiate?.({ initiator: true, signal: new AbortController().signal, sendSignal: () => undefined }) ?? {};
+      bad.negotiate?.({ ...quietContext, initiator: true, signal: new AbortController().signal, sendSignal: () => undefined }) ??
+      {};
     await expect(link).rejects.toMatchObject({ code: "ERR_WEBRTC_FAILED" });
   });
 });

@@ -2,7 +2,7 @@
 
 import { abortable, deadline } from "../deadline.js";
 import { NetworkError, toNetworkError } from "../errors.js";
-import type { Link } from "../path/link.js";
+import type { Link, LinkKind } from "../path/link.js";
 import type { Transport } from "../path/transport.js";
 import type { Clock, Millis } from "../runtime.js";
 
@@ -33,6 +33,11 @@ export class Dialer {
   /** Rank of the transport that would dial `url`; `null` where none would. */
   rankOf(url: string): number | null {
     return this.#find(url)?.rank ?? null;
+  }
+
+  /** Kind of the links that dialling `url` would make; `null` where no transport would. */
+  kindOf(url: string): LinkKind | null {
+    return this.#find(url)?.kind ?? null;
   }
 
   /**

@@ -1,27 +1,24 @@
 // Looks for a better path than the one in use: tells the other side where we can be dialled, dials, negotiates, tries again later.
 
 import { backoffDelay } from "../backoff.js";
-import { abortable } from "../deadline.js";
 import { NetworkError, toNetworkError } from "../errors.js";
 import type { PeerId } from "../events.js";
 import { isDialable } from "../path/dialable.js";
-import type { Negotiation, Transport } from "../path/transport.js";
+import type { LinkKind } from "../path/link.js";
+import type { Transport } from "../path/transport.js";
 import type { Clock, Millis, Random, Timer } from "../runtime.js";
 import type { PeerSession } from "../session/peer-session.js";
 import type { Dialer, DialledLink } from "./dialer.js";
+import { Negotiator } from "./negotiator.js";
+import { PathHistory } from "./path-history.js";
 import { decodePathMessage, encodePathMessage, type PathMessage, type PathsMessage } from "./path-message.js";
-import { type Attempt, race } from "./race.js";
+import { type Attempt, race, STAGGER_MS } from "./race.js";
 
 /** First and largest delay before direct paths are tried again. */
 const RETRY_BASE_MS: Millis = 5_000;
 const RETRY_MAX_MS: Millis = 60_000;
 /** Head start of the side with the smaller PeerId where both can dial, and of dialling where a negotiation could do as well. */
 const HEAD_START_MS: Millis = 1_000;
-/** How long a negotiation may take. */
-const NEGOTIATION_TIMEOUT_MS: Millis = 15_000;
-/** Largest signal, as JSON text. */
-const MAX_SIGNAL_LENGTH = 60 * 1024;
-
 export interface UpgraderContext {
   readonly clock: Clock;
   readonly random: Random;
@@ -29,6 +26,8 @@ export interface UpgraderContext {
   readonly dialer: Dialer;
   /** Transports that negotiate their links. */
   readonly negotiators: readonly Transport[];
+  /** STUN servers that are known now, as `stun:host:port`. */
+  stunServers(): readonly string[];
   /** URLs that we listen at, now. */
   ownAddresses(): readonly string[];
   /** Whether addresses of this machine make sense for this peer. */
@@ -38,14 +37,9 @@ export interface UpgraderContext {
   onError(error: NetworkError): void;
 }
 
-interface RunningNegotiation {
-  readonly attempt: number;
-  readonly negotiation: Negotiation;
-  readonly controller: AbortController;
-}
-
 /** A way to a better path: what it would lead to, and what to do for it. */
 interface Way {
+  readonly kind: LinkKind;
   readonly rank: number;
   readonly delayMs: Millis;
   readonly attempt: Attempt<unknown>;
@@ -55,10 +49,12 @@ export class PathUpgrader {
   readonly #session: PeerSession;
   readonly #context: UpgraderContext;
   #remote: PathsMessage | null = null;
-  readonly #negotiations = new Map<string, RunningNegotiation>();
-  #attempts = 0;
-  /** When the other side last began a negotiation, in monotonic ms. */
-  #negotiatedAt = Number.NEGATIVE_INFINITY;
+  readonly #negotiator: Negotiator;
+  readonly #history: PathHistory;
+  /** Kinds of links that cannot be had between these two networks: not tried again before one of them changes. */
+  readonly #hopeless = new Set<LinkKind>();
+  /** The kind that led to a direct path before: it is tried without delay. */
+  #worked: LinkKind | null = null;
   /** Attempts under way, with the rank that each would lead to. */
   #running: { readonly rank: number; readonly controller: AbortController }[] = [];
   #failures = 0;
@@ -68,14 +64,38 @@ export class PathUpgrader {
   constructor(session: PeerSession, context: UpgraderContext) {
     this.#session = session;
     this.#context = context;
+    this.#history = new PathHistory(context.clock);
+    const { clock } = context;
+    this.#negotiator = new Negotiator(
+      {
+        clock,
+        negotiators: () => this.#negotiators,
+        stunServers: () => context.stunServers(),
+        mayContact: (url) => this.#mayContact(url),
+        // One side offers, so that two offers never cross.
+        offers: context.ownId < session.peerId,
+        tell: (signal) => this.#tell(signal),
+        open: (link, initiator, signal) => context.open(link, initiator, session.peerId, signal),
+        failed: () => this.#evaluate(),
+      },
+      this.#history,
+    );
+  }
+
+  /** What was tried of late. */
+  get history(): PathHistory {
+    return this.#history;
+  }
+
+  /** What the other side has said of itself; `null` before it has. */
+  get remote(): PathsMessage | null {
+    return this.#remote;
   }
 
   /** Addresses of the other side that we may dial, best first; used for reconnecting as well. */
   get candidates(): readonly string[] {
-    const policy = { allowLoopback: this.#context.allowLoopback() };
-    const own = new Set(this.#context.ownAddresses());
     return (this.#remote?.addresses ?? [])
-      .filter((url) => this.#context.dialer.rankOf(url) !== null && isDialable(url, policy) && !own.has(url))
+      .filter((url) => this.#context.dialer.rankOf(url) !== null && this.#mayContact(url))
       .sort((a, b) => (this.#context.dialer.rankOf(a) ?? 0) - (this.#context.dialer.rankOf(b) ?? 0));
   }
 
@@ -83,24 +103,27 @@ export class PathUpgrader {
   pathChanged(): void {
     if (this.#stopped) return;
     this.#failures = 0;
+    const { path } = this.#session;
+    if (path !== null && this.#negotiators.some(({ kind }) => kind === path)) this.#worked = path;
     this.#giveUp(this.#session.pathRank);
     this.#evaluate();
   }
 
   /** Tells the other side where we are; again whenever that may have changed. */
   announce(): void {
-    const { dialer, negotiators } = this.#context;
+    const { dialer } = this.#context;
     this.#tell({
       kind: "paths",
       addresses: this.#context.ownAddresses(),
       schemes: dialer.schemes,
-      negotiable: negotiators.map((transport) => transport.kind),
+      negotiable: this.#negotiators.map((transport) => transport.kind),
     });
   }
 
   /** The network changed: what failed before may work now. */
   networkChanged(): void {
     if (this.#session.status !== "connected") return;
+    this.#hopeless.clear();
     this.announce();
     this.#failures = 0;
     this.#timer?.cancel();
@@ -112,19 +135,22 @@ export class PathUpgrader {
   receive(bytes: Uint8Array): void {
     const message = decodePathMessage(bytes);
     if (this.#stopped || !message) return;
-    if (message.kind === "paths") {
-      this.#remote = message;
-      this.#evaluate();
-    } else {
-      this.#signal(message.link, message.attempt, message.signal);
+    if (message.kind === "signal") {
+      this.#negotiator.receive(message);
+      return;
     }
+    // It says so again when its network has changed.
+    this.#hopeless.clear();
+    this.#remote = message;
+    this.#evaluate();
   }
 
   /** The other side begins anew, and so does the count of its attempts. */
   restarted(): void {
     this.#remote = null;
-    this.#attempts = 0;
     this.#failures = 0;
+    this.#hopeless.clear();
+    this.#negotiator.restarted();
     this.#abandon();
   }
 
@@ -137,8 +163,15 @@ export class PathUpgrader {
     this.#timer?.cancel();
     this.#timer = null;
     this.#giveUp(Number.NEGATIVE_INFINITY);
-    for (const running of this.#negotiations.values()) running.controller.abort(new NetworkError("ERR_CLOSED"));
-    this.#negotiations.clear();
+    this.#negotiator.stop();
+  }
+
+  get #negotiators(): readonly Transport[] {
+    return this.#context.negotiators.filter((transport) => transport.negotiate !== undefined);
+  }
+
+  #mayContact(url: string): boolean {
+    return isDialable(url, { allowLoopback: this.#context.allowLoopback() }) && !this.#context.ownAddresses().includes(url);
   }
 
   #tell(message: PathMessage): void {
@@ -173,7 +206,12 @@ export class PathUpgrader {
     if (way.delayMs > 0) await this.#pause(way.delayMs, signal);
     // Somebody was faster, perhaps the other side.
     if (this.#session.pathRank <= way.rank || this.#session.status !== "connected") return;
-    await way.attempt(signal);
+    try {
+      await way.attempt(signal);
+    } catch (error) {
+      if (error instanceof NetworkError && error.code === "ERR_PUNCH_HOPELESS") this.#hopeless.add(way.kind);
+      throw error;
+    }
   }
 
   #pause(ms: Millis, signal: AbortSignal): Promise<void> {
@@ -222,6 +260,7 @@ export class PathUpgrader {
         return schemesOfOurs.has(scheme) && remote.schemes.includes(scheme);
       });
       return {
+        kind: dialer.kindOf(urls[0] as string) ?? "",
         rank,
         delayMs: mutual && ownId > this.#session.peerId ? HEAD_START_MS : 0,
         attempt: (signal) =>
@@ -236,91 +275,39 @@ export class PathUpgrader {
 
   #dialAttempt(url: string): Attempt<unknown> {
     return async (signal) => {
-      const dialled = await this.#context.dialer.dial(url, signal);
-      return this.#context.open(dialled, true, this.#session.peerId, signal);
+      const record = this.#history.begin(this.#context.dialer.kindOf(url) ?? "", "dial", url);
+      try {
+        const dialled = await this.#context.dialer.dial(url, signal);
+        await this.#context.open(dialled, true, this.#session.peerId, signal);
+        record.opened();
+      } catch (error) {
+        record.failed(toNetworkError(error, "ERR_DIAL_FAILED"), signal.aborted);
+        throw error;
+      }
     };
   }
 
   #negotiateWays(remote: PathsMessage): Way[] {
-    // One side offers, so that two offers never cross.
     if (this.#context.ownId > this.#session.peerId) return [];
+    const transports = this.#negotiators
+      .filter(({ kind }) => remote.negotiable.includes(kind) && !this.#hopeless.has(kind))
+      .sort((a, b) => a.rank - b.rank);
     const someoneCanDial = this.candidates.length > 0 || this.#otherSideCanDial(remote);
-    return this.#context.negotiators
-      .filter((transport) => remote.negotiable.includes(transport.kind))
-      .map((transport) => ({
-        rank: transport.rank,
-        delayMs: someoneCanDial ? HEAD_START_MS : 0,
-        attempt: (signal) => this.#negotiate(transport, true, ++this.#attempts, signal),
-      }));
+    return transports.map((transport, i) => ({
+      kind: transport.kind,
+      rank: transport.rank,
+      delayMs: transport.kind === this.#worked ? 0 : headStart(transport, someoneCanDial, i),
+      attempt: (signal) => this.#negotiator.offer(transport, signal),
+    }));
   }
 
   #otherSideCanDial(remote: PathsMessage): boolean {
     return this.#context.ownAddresses().some((url) => remote.schemes.includes(url.slice(0, url.indexOf(":"))));
   }
-
-  async #negotiate(transport: Transport, initiator: boolean, attempt: number, parent: AbortSignal): Promise<void> {
-    if (!transport.negotiate) throw new NetworkError("ERR_ADDRESS_UNSUPPORTED");
-    this.#negotiations.get(transport.kind)?.controller.abort(new NetworkError("ERR_CLOSED", "a newer attempt"));
-    const controller = new AbortController();
-    const timer = this.#context.clock.after(NEGOTIATION_TIMEOUT_MS, () =>
-      controller.abort(new NetworkError("ERR_DIAL_TIMEOUT", transport.kind)),
-    );
-    const follow = (): void => controller.abort(parent.reason);
-    parent.addEventListener("abort", follow, { once: true });
-    try {
-      const negotiation = transport.negotiate({
-        initiator,
-        signal: controller.signal,
-        sendSignal: (signal) => {
-          const text = JSON.stringify(signal);
-          if (text.length > MAX_SIGNAL_LENGTH) controller.abort(new NetworkError("ERR_FRAME_TOO_LARGE", "a signal"));
-          else this.#tell({ kind: "signal", link: transport.kind, attempt, signal: text });
-        },
-      });
-      this.#negotiations.set(transport.kind, { attempt, negotiation, controller });
-      // Whoever ignores the signal must not hold up all that comes after; its late link is closed.
-      const link = await abortable(negotiation.link, controller.signal, (late) => late.close());
-      await this.#context.open({ link, rank: transport.rank }, initiator, this.#session.peerId, controller.signal);
-    } finally {
-      timer.cancel();
-      parent.removeEventListener("abort", follow);
-      if (this.#negotiations.get(transport.kind)?.controller === controller) this.#negotiations.delete(transport.kind);
-    }
-  }
-
-  // Each attempt costs a connection object and sockets: they are not to be had by the thousand.
-  #mayNegotiate(): boolean {
-    const now = this.#context.clock.now();
-    if (now - this.#negotiatedAt < NEGOTIATE_EVERY_MS) return false;
-    this.#negotiatedAt = now;
-    return true;
-  }
-
-  #signal(kind: string, attempt: number, text: string): void {
-    const transport = this.#context.negotiators.find((one) => one.kind === kind);
-    if (!transport || text.length > MAX_SIGNAL_LENGTH) return;
-    const weOffer = this.#context.ownId < this.#session.peerId;
-    const running = this.#negotiations.get(kind);
-    if (running && running.attempt === attempt) {
-      running.negotiation.receiveSignal(parseSignal(text));
-    } else if (!weOffer && attempt > this.#attempts && this.#mayNegotiate()) {
-      // Numbers only go up: what belongs to an attempt that is over is not taken for a new one.
-      this.#attempts = attempt;
-      const done = this.#negotiate(transport, false, attempt, new AbortController().signal);
-      void done.catch(() => this.#evaluate());
-      this.#negotiations.get(kind)?.negotiation.receiveSignal(parseSignal(text));
-    }
-  }
 }
 
-/** Least time between two negotiations that the other side begins: an honest one waits for longer before it tries again. */
-const NEGOTIATE_EVERY_MS: Millis = 1_000;
-
-/** The value that the other side meant; `undefined` for what is no JSON, which every negotiation refuses. */
-function parseSignal(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+/** Dialling costs least and WebRTC most: what costs more waits for what may be there before it. */
+function headStart(transport: Transport, someoneCanDial: boolean, place: number): Millis {
+  if (transport.kind === "webrtc") return someoneCanDial || place > 0 ? HEAD_START_MS : 0;
+  return someoneCanDial ? STAGGER_MS : 0;
 }

@@ -39,6 +39,14 @@ export class RelaySet {
     return [...this.#clients.keys()];
   }
 
+  /** The STUN servers of the relays that we are logged in at, as `stun:host:port`. */
+  get stunServers(): readonly string[] {
+    return this.clients.flatMap(({ url, welcome }) => {
+      const host = new URL(url).hostname;
+      return welcome && welcome.stunPort > 0 ? [`stun:${host}:${welcome.stunPort}`] : [];
+    });
+  }
+
   /** The client of this relay; a new one is started. `null` when there are too many already. @throws NetworkError `ERR_OPTION_INVALID` */
   add(url: string): RelayClient | null {
     const client: RelayClient = new RelayClient({

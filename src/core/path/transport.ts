@@ -63,6 +63,15 @@ export interface NegotiateContext {
   readonly signal: AbortSignal;
   /** Sends a signal to the other side: any value that JSON can hold, at most 60 KiB as JSON. */
   sendSignal(signal: unknown): void;
+  /** STUN servers that are known now, as `stun:host:port`: those of the options, and those of our relays. */
+  readonly stunServers: readonly string[];
+  /**
+   * Whether we are willing to send to an address that the other side named, such as `udp://192.0.2.1:8080`. What is refused:
+   * names, our own addresses, ports and address ranges that no honest peer has.
+   */
+  mayContact(url: string): boolean;
+  /** Writes down a step for `explain()`: a few words for people, without secrets. At most 64 of an attempt are kept. */
+  note(step: string): void;
 }
 
 /** What a transport gives back for a {@link NegotiateContext}. */

@@ -86,7 +86,7 @@ describe("a peer that offers WebRTC again and again", () => {
       clock,
       random: new SeededRandom(1),
       ownId: "b",
-      dialer: { schemes: [], rankOf: () => null } as never,
+      dialer: { schemes: [], rankOf: () => null, kindOf: () => null } as never,
       negotiators: [
         {
           kind: "webrtc",
@@ -98,6 +98,7 @@ describe("a peer that offers WebRTC again and again", () => {
           },
         },
       ],
+      stunServers: () => [],
       ownAddresses: () => [],
       allowLoopback: () => false,
       open: () => new Promise(() => undefined),

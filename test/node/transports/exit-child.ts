@@ -6,6 +6,7 @@ import { createConnection } from "node:net";
 import type { Link } from "../../../src/core/path/link.js";
 import type { Negotiation } from "../../../src/core/path/transport.js";
 import { nodeRuntime } from "../../../src/node/runtime.js";
+import { quietContext } from "../../fixtures/quiet-context.js";
 import { PREAMBLE } from "./support.js";
 
 const runtime = nodeRuntime({ wrtc: createRequire(import.meta.url)("@roamhq/wrtc") });
@@ -39,8 +40,8 @@ const ends = [follow(raw), follow(web)];
 raw.send(PREAMBLE);
 web.send(PREAMBLE);
 
-const a: Negotiation = webrtc.negotiate({ initiator: true, signal, sendSignal: (one) => b.receiveSignal(one) });
-const b: Negotiation = webrtc.negotiate({ initiator: false, signal, sendSignal: (one) => a.receiveSignal(one) });
+const a: Negotiation = webrtc.negotiate({ ...quietContext, initiator: true, signal, sendSignal: (one) => b.receiveSignal(one) });
+const b: Negotiation = webrtc.negotiate({ ...quietContext, initiator: false, signal, sendSignal: (one) => a.receiveSignal(one) });
 for (const link of await Promise.all([a.link, b.link])) ends.push(follow(link));
 
 const idle = createConnection({ port: listener.port ?? 0, host: "127.0.0.1" });
