@@ -17,8 +17,8 @@ export function backoffDelay(attempt: number, baseMs: Millis, maxMs: Millis, ran
   return ceilingMs * unitInterval(random);
 }
 
-/** An even number in [0, 1) from 53 random bits, all that a JavaScript number holds. */
-function unitInterval(random: Random): number {
+/** An even number in [0, 1), from 53 random bits, all that a JavaScript number holds. */
+export function unitInterval(random: Random): number {
   const bytes = random.bytes(7);
   let value = (bytes[0] as number) & 0x1f;
   for (let i = 1; i < 7; i++) value = value * 256 + (bytes[i] as number);

@@ -83,6 +83,8 @@ export const ERROR_CODES = {
   ERR_PUNCH_HOPELESS: { retryable: false, text: "the NATs in between allow no direct path: the relay carries on" },
   ERR_UDP_UNAVAILABLE: { retryable: false, text: "there is no UDP here: install udx-native" },
   ERR_STUN_MALFORMED: { retryable: false, text: "this is not a STUN message" },
+  ERR_STUN_REFUSED: { retryable: false, text: "the STUN server refused the request" },
+  ERR_STUN_TIMEOUT: { retryable: true, text: "the STUN server did not answer in time" },
 } as const satisfies Record<string, CodeEntry>;
 
 /** The name of one kind of failure; see {@link ERROR_CODES}. */

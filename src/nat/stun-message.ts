@@ -1,4 +1,4 @@
-// STUN messages as bytes (RFC 8489): header, attributes, mapped addresses and the fingerprint. Pure: no socket, no clock.
+// STUN messages as bytes (RFC 8489, RFC 5780): header, attributes, addresses and the fingerprint. Pure: no socket, no clock.
 
 import { ByteReader, ByteWriter, equalBytes } from "../core/bytes.js";
 import { NetworkError } from "../core/errors.js";
@@ -16,9 +16,10 @@ export const STUN_MAX_BYTES = 1500;
 export const STUN_BINDING = 0x001;
 /** Message classes (RFC 8489 §5). */
 export const STUN_CLASS = { REQUEST: 0, INDICATION: 1, SUCCESS: 2, ERROR: 3 } as const;
-/** Attribute types (RFC 8489 §18.3). Below 0x8000 a receiver must understand them ("comprehension-required"). */
+/** Attribute types (RFC 8489 §18.3, RFC 5780 §7). Below 0x8000 a receiver must understand them ("comprehension-required"). */
 export const STUN_ATTRIBUTE = {
   MAPPED_ADDRESS: 0x0001,
+  CHANGE_REQUEST: 0x0003,
   USERNAME: 0x0006,
   MESSAGE_INTEGRITY: 0x0008,
   ERROR_CODE: 0x0009,
@@ -34,10 +35,15 @@ export const STUN_ATTRIBUTE = {
   SOFTWARE: 0x8022,
   ALTERNATE_SERVER: 0x8023,
   FINGERPRINT: 0x8028,
+  RESPONSE_ORIGIN: 0x802b,
+  OTHER_ADDRESS: 0x802c,
 } as const;
 
 const FAMILY_IPV4 = 0x01;
 const FAMILY_IPV6 = 0x02;
+/** The two flags of CHANGE-REQUEST (RFC 5780 §7.2). */
+const CHANGE_ADDRESS = 0x04;
+const CHANGE_PORT = 0x02;
 /** "STUN" in ASCII; the CRC-32 is XORed with it (RFC 8489 §14.7). */
 const FINGERPRINT_XOR = 0x5354554e;
 
@@ -46,6 +52,14 @@ export interface StunEndpoint {
   /** 4 bytes for IPv4, 16 for IPv6. */
   readonly address: Uint8Array;
   readonly port: number;
+}
+
+/** From where a server shall answer, if not from where it was asked (RFC 5780 §7.2). */
+export interface StunChange {
+  /** From its other address. */
+  readonly address: boolean;
+  /** From its other port. */
+  readonly port: boolean;
 }
 
 /** One attribute. `value` is without header and padding. */
@@ -127,18 +141,46 @@ export function encodeStunMessage(message: StunMessage, options: { readonly fing
  * @see RFC 8489 §14.2
  */
 export function decodeXorMappedAddress(value: Uint8Array, transactionId: Uint8Array): StunEndpoint {
-  const addressLength = value[1] === FAMILY_IPV4 ? 4 : value[1] === FAMILY_IPV6 ? 16 : -1;
-  if (value.length !== 4 + addressLength) throw malformed("XOR-MAPPED-ADDRESS of a wrong length or family");
-  const port = new DataView(value.buffer, value.byteOffset).getUint16(2) ^ (STUN_MAGIC_COOKIE >>> 16);
-  return { address: xorAddress(value.subarray(4), transactionId), port };
+  const { address, port } = decodeStunAddress(value);
+  return { address: xorAddress(address, transactionId), port: port ^ (STUN_MAGIC_COOKIE >>> 16) };
 }
 
 /** Makes an XOR-MAPPED-ADDRESS attribute (RFC 8489 §14.2). @param endpoint - its address has 4 or 16 bytes */
 export function encodeXorMappedAddress(endpoint: StunEndpoint, transactionId: Uint8Array): StunAttribute {
+  const address = xorAddress(endpoint.address, transactionId);
+  return encodeStunAddress(STUN_ATTRIBUTE.XOR_MAPPED_ADDRESS, { address, port: endpoint.port ^ (STUN_MAGIC_COOKIE >>> 16) });
+}
+
+/**
+ * Reads MAPPED-ADDRESS, or another attribute of its form: OTHER-ADDRESS, RESPONSE-ORIGIN, ALTERNATE-SERVER.
+ * @param value - the attribute's value
+ * @throws NetworkError `ERR_STUN_MALFORMED` when the length does not fit the family, or the family is unknown
+ * @see RFC 8489 §14.1, RFC 5780 §7.3, §7.4
+ */
+export function decodeStunAddress(value: Uint8Array): StunEndpoint {
+  const addressLength = value[1] === FAMILY_IPV4 ? 4 : value[1] === FAMILY_IPV6 ? 16 : 0;
+  if (addressLength === 0 || value.length !== 4 + addressLength) throw malformed("an address of a wrong length or family");
+  return { address: value.slice(4), port: new DataView(value.buffer, value.byteOffset).getUint16(2) };
+}
+
+/** Makes an attribute of the form of MAPPED-ADDRESS (RFC 8489 §14.1). @param endpoint - its address has 4 or 16 bytes */
+export function encodeStunAddress(type: number, endpoint: StunEndpoint): StunAttribute {
   const writer = new ByteWriter(4 + endpoint.address.length);
   writer.u8(0).u8(endpoint.address.length === 4 ? FAMILY_IPV4 : FAMILY_IPV6);
-  writer.u16(endpoint.port ^ (STUN_MAGIC_COOKIE >>> 16)).bytes(xorAddress(endpoint.address, transactionId));
-  return { type: STUN_ATTRIBUTE.XOR_MAPPED_ADDRESS, value: writer.done() };
+  return { type, value: writer.u16(endpoint.port).bytes(endpoint.address).done() };
+}
+
+/** Makes a CHANGE-REQUEST attribute (RFC 5780 §7.2). */
+export function encodeChangeRequest(change: StunChange): StunAttribute {
+  const flags = (change.address ? CHANGE_ADDRESS : 0) | (change.port ? CHANGE_PORT : 0);
+  return { type: STUN_ATTRIBUTE.CHANGE_REQUEST, value: new Uint8Array([0, 0, 0, flags]) };
+}
+
+/** Reads CHANGE-REQUEST. @throws NetworkError `ERR_STUN_MALFORMED` when it is not 4 bytes. @see RFC 5780 §7.2 */
+export function decodeChangeRequest(value: Uint8Array): StunChange {
+  const flags = value[3];
+  if (value.length !== 4 || flags === undefined) throw malformed("CHANGE-REQUEST");
+  return { address: (flags & CHANGE_ADDRESS) !== 0, port: (flags & CHANGE_PORT) !== 0 };
 }
 
 /** Makes an ERROR-CODE attribute without a reason phrase (RFC 8489 §14.8). @param code - 300 to 699 */

@@ -22,11 +22,14 @@ import { CONTROL_KINDS } from "../../src/core/session/traffic.js";
 import { encodeStreamControl, STREAM_REASONS, type StreamControl } from "../../src/core/stream/stream-control.js";
 import { FIRST_WINDOW_BYTES } from "../../src/core/stream/window-budget.js";
 import { encodeTicket } from "../../src/core/ticket.js";
+import { encodeProbe, PROBE } from "../../src/nat/probe.js";
 import { nodeClock } from "../../src/node/clock.js";
 import { nodeCrypto } from "../../src/node/node-crypto.js";
 import { tcpTransport } from "../../src/node/tcp-transport.js";
+import { UdpTransport } from "../../src/node/udp-transport.js";
 import { websocketTransport } from "../../src/node/websocket-transport.js";
 import { webrtcTransport } from "../../src/webrtc/webrtc-transport.js";
+import { SeededRandom } from "../sim/seeded-random.js";
 import { codeBlocks, hexDigits, ROOT, readPage, tableRows } from "./page.js";
 
 const page = readPage("PROTOCOL.md");
@@ -114,6 +117,11 @@ const EXAMPLES: Readonly<Record<string, () => Uint8Array | string | Promise<Uint
   "hex stream-end": () => aboutStream({ op: "end", id: 0, offset: hello.length }),
   "hex stream-ack": () => written(100, (writer) => writeStreamAck(writer, 0, hello.length, FIRST_WINDOW_BYTES)),
   "hex stream-done": () => aboutStream({ op: "done", id: 0 }),
+  "hex probe": () => {
+    const sha256 = crypto.hash("SHA256");
+    const keys = { hmac: sha256.hmac.bind(sha256), key: new Uint8Array(32).fill(0x20), offers: true };
+    return encodeProbe(keys, PROBE.PING, Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8), Uint8Array.of(17, 18, 19, 20, 21, 22, 23, 24));
+  },
   "text peer-id": () => aliceId,
   "text ticket": () => encodeTicket({ peerId: aliceId, relays: ["wss://relay.example"], addresses: ["tcp://192.0.2.7:8080"] }),
   "text fingerprint": () => fingerprint(aliceId, bobId, crypto),
@@ -219,6 +227,13 @@ describe("the tables of PROTOCOL.md", () => {
     const transports = [
       tcpTransport({ acceptWebSocket: true }),
       websocketTransport({ ownPort: false }),
+      new UdpTransport({
+        clock: nodeClock,
+        random: new SeededRandom(1),
+        crypto,
+        localAddresses: () => [],
+        loadUdx: () => import("udx-native").then((udx) => udx.default),
+      }),
       webrtcTransport({ clock: nodeClock, iceServers: [] }),
     ];
     const ranks = Object.fromEntries(transports.map(({ kind, rank }) => [kind, rank]));

@@ -9,20 +9,21 @@ import { networkChanged, watchNetwork } from "../../../src/node/network-watch.js
 import { nodeRuntime } from "../../../src/node/runtime.js";
 
 describe("the node runtime", () => {
-  test("brings tcp and websocket, and webrtc only when it is given one", () => {
+  test("brings tcp, websocket and udp, and webrtc only when it is given one", () => {
     expect(nodeRuntime().transports.map(({ kind, rank }) => [kind, rank])).toEqual([
       ["tcp", 20],
       ["websocket", 30],
+      ["udp", 25],
     ]);
     const constructors = { RTCPeerConnection: class {}, RTCSessionDescription: class {}, RTCIceCandidate: class {} };
-    expect(nodeRuntime({ wrtc: constructors }).transports.map(({ kind }) => kind)).toEqual(["tcp", "websocket", "webrtc"]);
+    expect(nodeRuntime({ wrtc: constructors }).transports.map(({ kind }) => kind)).toEqual(["tcp", "websocket", "udp", "webrtc"]);
     expect(() => nodeRuntime({ wrtc: {} })).toThrow(expect.objectContaining({ code: "ERR_OPTION_INVALID" }));
   });
 
   test("leaves out what is disabled; the port is opened by whichever is left", () => {
-    const webOnly = nodeRuntime({ disableTransports: ["tcp"] }).transports;
+    const webOnly = nodeRuntime({ disableTransports: ["tcp", "udp"] }).transports;
     expect(webOnly.map(({ kind, listen }) => [kind, listen !== undefined])).toEqual([["websocket", true]]);
-    const rawOnly = nodeRuntime({ disableTransports: ["websocket"] }).transports;
+    const rawOnly = nodeRuntime({ disableTransports: ["websocket", "udp"] }).transports;
     expect(rawOnly.map(({ kind, listen }) => [kind, listen !== undefined])).toEqual([["tcp", true]]);
   });
 
