@@ -7,8 +7,8 @@ const nodeBuild: Options = {
   outDir: "dist",
   platform: "node",
   target: "node20",
-  // The command and the demo in it use the package by its own name, as any program does.
-  external: ["linknet", "linknet/relay"],
+  // The command and the demo in it use the package by its own name, as any program does. tsup bundles optional dependencies.
+  external: ["linknet", "linknet/relay", "udx-native"],
   sourcemap: true,
   silent: true,
 };
