@@ -48,11 +48,14 @@ export interface NetworkManagerOptions {
   readonly transports?: readonly Transport[];
   /** Built-in transports to leave out, such as `["webrtc"]`. */
   readonly disableTransports?: readonly string[];
-  /** ICE servers for WebRTC, as `RTCPeerConnection` takes them. Default: none, which is enough on one network. */
+  /**
+   * STUN and TURN servers for WebRTC, as `RTCPeerConnection` takes them. Default: none; two of `stunServers` and those of our relays are
+   * used in any case, which is enough where one of both NATs is not symmetric. A TURN server helps where both are.
+   */
   readonly iceServers?: readonly IceServer[];
   /**
-   * STUN servers beside those of our relays, such as `["stun:stun.example:3478"]`: Node learns from them how its NAT behaves, for which
-   * two are needed. Default: none. Browsers take theirs from `iceServers`.
+   * STUN servers beside those of our relays, such as `["stun:stun.example:3478"]`. They tell us our public address; and in Node, when
+   * there are two, or one with two addresses, how our NAT behaves. Default: none.
    */
   readonly stunServers?: readonly string[];
   /** A WebRTC implementation for Node, such as `@roamhq/wrtc`. Default: none; browsers have their own. */

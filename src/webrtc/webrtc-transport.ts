@@ -11,6 +11,14 @@ export function webrtcTransport(settings: RtcSettings): Transport {
   return { kind: "webrtc", schemes: [], rank: 40, negotiate: (context) => negotiate(context, settings) };
 }
 
+/** STUN servers that are added to those of the options: browsers take long over many (Firefox says so from five on). */
+const MAX_STUN_SERVERS = 2;
+
+function withStun(settings: RtcSettings, stunServers: readonly string[]): RtcSettings {
+  const added = stunServers.slice(0, MAX_STUN_SERVERS).map((urls) => ({ urls }));
+  return { ...settings, iceServers: [...settings.iceServers, ...added] };
+}
+
 function negotiate(context: NegotiateContext, settings: RtcSettings): Negotiation {
   const { initiator, signal: abort } = context;
   const gate = new SignalGate(initiator);
@@ -52,7 +60,7 @@ function negotiate(context: NegotiateContext, settings: RtcSettings): Negotiatio
   } else {
     abort.addEventListener("abort", onAbort, { once: true });
     try {
-      connection = connectWebRtc(initiator, settings, {
+      connection = connectWebRtc(initiator, withStun(settings, context.stunServers), {
         signal: send,
         open: (open) => finish(() => settle.resolve(open)),
         failed: fail,
