@@ -10,7 +10,7 @@ import { FRAME_HEADER_BYTES, FrameParser, MAX_STREAM_FRAME_BYTES } from "./frame
 import { plainBytes } from "./tcp-link.js";
 
 /** Bytes that wait in the stream before `send` returns `false`. */
-export const UDP_HIGH_WATER_BYTES = 256 * 1024;
+const UDP_HIGH_WATER_BYTES = 256 * 1024;
 
 /** How long `close` waits for the other side to take what was sent, in ms. */
 const CLOSE_DEADLINE_MS = 1_000;
@@ -21,6 +21,8 @@ export class UdpLink extends LinkBase {
   readonly maxFrameBytes = MAX_STREAM_FRAME_BYTES;
   readonly #stream: UdxStream;
   readonly #parser: FrameParser;
+  /** Bytes written since the stream last said that it has room. */
+  #waiting = 0;
   #blocked = false;
   #closing = false;
 
@@ -39,6 +41,7 @@ export class UdpLink extends LinkBase {
     });
     stream.on("end", () => this.#ended());
     stream.on("drain", () => {
+      this.#waiting = 0;
       if (!this.#blocked) return;
       this.#blocked = false;
       this.drained();
@@ -61,7 +64,9 @@ export class UdpLink extends LinkBase {
     header.writeUInt16BE(frame.length);
     // Both wait for the end of this turn and leave as one batch.
     this.#stream.write(header);
-    if (this.#stream.write(frame)) return true;
+    // Its own mark is below the size of a frame, and it says so again when the batch has been taken.
+    this.#waiting = this.#stream.write(frame) ? 0 : this.#waiting + frame.length;
+    if (this.#waiting < UDP_HIGH_WATER_BYTES) return true;
     this.#blocked = true;
     return false;
   }
