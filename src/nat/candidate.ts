@@ -1,6 +1,5 @@
 // Candidates: addresses at which a peer may be reached by UDP, and which of two is tried first.
 
-import { formatEndpoint } from "../core/path/dial-url.js";
 import type { Endpoint } from "./datagram-port.js";
 
 /** Where a candidate comes from (RFC 8445 §5.1.1): an interface, a STUN server, a probe of the other side. */
@@ -28,14 +27,15 @@ export function candidatePriority(type: CandidateType, endpoint: Endpoint): numb
  * Reads endpoints that the other side named, as texts such as `192.0.2.1:8080`.
  * @param value - anything
  * @param mayContact - whether we are willing to send there; asked with `udp://…`
- * @returns those that are well-formed and allowed, each once, at most {@link MAX_CANDIDATES}
+ * @returns those that are well-formed and allowed, one of each address, at most {@link MAX_CANDIDATES}
  */
 export function readEndpoints(value: unknown, mayContact: (url: string) => boolean): Endpoint[] {
   if (!Array.isArray(value)) return [];
   const found = new Map<string, Endpoint>();
   for (const text of value.slice(0, MAX_CANDIDATES)) {
     const endpoint = readEndpoint(text, mayContact);
-    if (endpoint) found.set(formatEndpoint(endpoint.host, endpoint.port), endpoint);
+    // One port of each address: a side has one socket, and no single machine shall be made to bear sixteen times the probes.
+    if (endpoint && !found.has(endpoint.host)) found.set(endpoint.host, endpoint);
   }
   return [...found.values()];
 }

@@ -65,6 +65,7 @@ export class Checks {
   #use: { readonly pair: Pair; readonly id: Uint8Array } | null = null;
   #useTimer: Timer | null = null;
   #agreed = false;
+  #agreedKey: string | null = null;
   #heard = false;
   #stopped = false;
 
@@ -162,12 +163,18 @@ export class Checks {
       this.#triggered(port, from);
     } else if (probe.kind === PROBE.PONG) {
       this.#answered(port, from, probe.id);
-    } else if (probe.kind === PROBE.USE && !keys.offers) {
+    } else if (probe.kind === PROBE.USE && !keys.offers && this.#mayUse(port, from)) {
       port.send(encodeProbe(keys, PROBE.USED, remoteTag, probe.id), from);
       this.#agree({ port, remote: from });
     } else if (probe.kind === PROBE.USED && this.#use && equalBytes(probe.id, this.#use.id)) {
       this.#agree(this.#use.pair);
     }
+  }
+
+  // Only a pair that answered us: whoever copies a request to use one, and is faster, has answered nothing.
+  #mayUse(port: DatagramPort, from: Endpoint): boolean {
+    const key = this.#keyOf(port, from);
+    return this.#agreed ? key === this.#agreedKey : this.#checks.get(key)?.works === true;
   }
 
   // The other side reached us from here: what we send there should arrive as well.
@@ -214,6 +221,7 @@ export class Checks {
   #agree(pair: Pair): void {
     if (this.#agreed) return;
     this.#agreed = true;
+    this.#agreedKey = this.#keyOf(pair.port, pair.remote);
     this.rest();
     this.#context.agreed(pair);
   }

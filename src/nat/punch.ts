@@ -47,8 +47,8 @@ export interface PunchTools {
   natView(stunServers: readonly string[], signal: AbortSignal): Promise<NatView>;
   /** Where a STUN server sees this socket, which has been used for nothing before. @throws NetworkError when none answers */
   mappedOf(port: DatagramPort, stunServers: readonly string[], signal: AbortSignal): Promise<Endpoint>;
-  /** Asks for the one place in this process for a birthday. @returns how to leave it; `null` when it is taken */
-  enterBirthday(): (() => void) | null;
+  /** Asks for the one place in this process for a birthday. @returns how to leave it, and whether it led anywhere; `null`: not now */
+  enterBirthday(): ((answered: boolean) => void) | null;
 }
 
 /** A path that both sides have agreed on. */
@@ -91,7 +91,7 @@ class Punch {
   #ready = false;
   #remoteReady: PunchReady | null = null;
   #probing = false;
-  #leaveBirthday: (() => void) | null = null;
+  #leaveBirthday: ((answered: boolean) => void) | null = null;
   #settle!: { resolve(punched: Punched): void; reject(reason: unknown): void };
   #over = false;
   readonly result: Promise<Punched>;
@@ -212,7 +212,8 @@ class Punch {
       if (remote.habit !== "sequential") checks.once(this.#predicted, target, OPENER_TTL);
     } else if (plan === "birthday") {
       this.#leaveBirthday = this.#tools.enterBirthday();
-      if (!this.#leaveBirthday) throw new NetworkError("ERR_PUNCH_FAILED", "another attempt of this kind is under way");
+      if (!this.#leaveBirthday)
+        throw new NetworkError("ERR_PUNCH_FAILED", "probing random ports is for one attempt at a time, and not soon again");
       const ports = own.habit === "random" ? await this.#openPorts(BIRTHDAY_SOCKETS) : [this.#tools.port];
       for (const port of ports) checks.once(port, target, OPENER_TTL);
     } else if (plan === "open") {
@@ -298,7 +299,7 @@ class Punch {
     this.#context.signal.removeEventListener("abort", this.#onAbort);
     this.#abort.abort(new NetworkError("ERR_CLOSED"));
     for (const timer of this.#timers) timer.cancel();
-    this.#leaveBirthday?.();
+    this.#leaveBirthday?.(winner !== null);
     for (const port of this.#ports) if (port !== winner) port.close();
   }
 }
