@@ -100,8 +100,18 @@ describe("who knows whom", () => {
     expect(users.map((file) => file.path)).toEqual(["src/webrtc/webrtc-link.ts"]);
   });
 
-  test("nat knows of core only its bytes and errors", () => {
-    const allowed = new Set(["src/core/bytes.ts", "src/core/errors.ts"]);
+  test("nat knows of core only bytes and errors, time and chance, and addresses", () => {
+    const names = [
+      "bytes",
+      "errors",
+      "runtime",
+      "backoff",
+      "path/dial-url",
+      "path/dialable",
+      "path/ip-address",
+      "path/transport",
+    ];
+    const allowed = new Set(names.map((name) => `src/core/${name}.ts`));
     expect(offences(inFolder("src/nat"), (imported) => imported.startsWith("src/nat/") || allowed.has(imported))).toEqual([]);
   });
 

@@ -60,7 +60,8 @@ export async function aptInstall(name) {
     updated = (await run("apt-get", ["update", "-qq"], { env, quiet: true, timeoutMs: 300_000 })) === 0;
   }
   say(`  apt-get install ${name}; this may take some minutes.`);
-  const args = ["install", "-y", "-qq", "--no-install-recommends", name];
+  // Test files that run side by side may want to install as well.
+  const args = ["install", "-y", "-qq", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300", name];
   return (await run("apt-get", args, { env, quiet: true, timeoutMs: 900_000 })) === 0;
 }
 

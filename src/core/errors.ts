@@ -30,6 +30,10 @@ export const ERROR_CODES = {
   ERR_DIAL_UNREACHABLE: { retryable: true, text: "there is no route to this address" },
   ERR_DIAL_TIMEOUT: { retryable: true, text: "the address did not answer in time" },
   ERR_DIAL_FAILED: { retryable: true, text: "the connection could not be made" },
+  ERR_DIAL_FORBIDDEN: {
+    retryable: false,
+    text: "the browser forbids this address: a page from https:// may open only wss://, or ws:// to this machine",
+  },
   ERR_DIAL_SELF: { retryable: false, text: "this address leads back to ourselves" },
 
   ERR_RELAY_UNAVAILABLE: { retryable: true, text: "no relay is connected" },

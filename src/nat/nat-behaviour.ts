@@ -81,13 +81,23 @@ function allocationOf(observations: readonly NatObservation[], localPort: number
   return { allocation: portStep === 0 ? "random" : "sequential", portStep };
 }
 
+/**
+ * The mapped port that the NAT gave out last: with a sequential one the next mapping gets this and `portStep`. `null` where nothing
+ * was seen. It is the outermost one, and not that of the last request, which another may have overtaken.
+ */
+export function lastPort(observations: readonly NatObservation[], portStep: number): number | null {
+  const ports = observations.map(({ mapped }) => mapped.port);
+  if (portStep !== 0) return portStep > 0 ? Math.max(...ports) : Math.min(...ports);
+  return ports[ports.length - 1] ?? null;
+}
+
 /** The step of ports that lie close together, in whatever order they were taken; 0 when they do not. */
 function stepOf(ports: readonly number[]): number {
   const sorted = [...ports].sort((a, b) => a - b);
   const gaps = sorted.slice(1).map((port, i) => port - (sorted[i] as number));
   if (gaps.length === 0 || gaps.some((gap) => gap > MAX_STEP)) return 0;
-  // A request that was lost and repeated took its port late, so one downward step among others says nothing.
-  const isDownward = ports.slice(1).every((port, i) => port < (ports[i] as number));
+  // A request that was lost and repeated took its port late, so a single downward step says nothing.
+  const isDownward = ports.length > 2 && ports.slice(1).every((port, i) => port < (ports[i] as number));
   // What others took in between is a multiple of the step as well: some NATs keep the parity, and step by two.
   const step = gaps.reduce(greatestCommonDivisor);
   return isDownward ? -step : step;

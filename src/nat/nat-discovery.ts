@@ -4,7 +4,7 @@ import { type ErrorCode, NetworkError } from "../core/errors.js";
 import type { Clock, Millis, Random, Timer } from "../core/runtime.js";
 import type { DatagramPort, Endpoint } from "./datagram-port.js";
 import { canonicalHost, sameEndpoint } from "./endpoint.js";
-import { classifyNat, type FilteringBehaviour, type NatBehaviour, type NatObservation } from "./nat-behaviour.js";
+import { classifyNat, type FilteringBehaviour, lastPort, type NatBehaviour, type NatObservation } from "./nat-behaviour.js";
 import { discoverFiltering } from "./nat-filtering.js";
 import { type StunBinding, stunBinding } from "./stun-client.js";
 
@@ -45,8 +45,10 @@ export interface NatReport extends NatBehaviour {
   readonly filtering: FilteringBehaviour;
   /** Answers, in the order in which the servers were asked. */
   readonly observations: readonly NatObservation[];
-  /** Their mapped ports: with a sequential NAT the next mapping gets about the last one plus `portStep`. */
+  /** Their mapped ports. */
   readonly mappedPorts: readonly number[];
+  /** The port that the NAT gave out last: with a sequential one the next mapping gets this and `portStep`, unless others take it. */
+  readonly lastPort: number | null;
   /** Servers that failed, and why; those that nobody waited for any longer are not among them. */
   readonly failures: readonly { readonly server: Endpoint; readonly code: ErrorCode }[];
   readonly tookMs: Millis;
@@ -242,13 +244,15 @@ class Discovery {
     const failures = this.#probes.flatMap(({ server, outcome }) =>
       outcome instanceof NetworkError ? [{ server, code: outcome.code }] : [],
     );
+    const behaviour = this.#behaviour;
     return {
-      ...this.#behaviour,
+      ...behaviour,
       localPort: this.#port.port,
       mapped: this.#first?.mapped ?? null,
       filtering,
       observations,
       mappedPorts: observations.map(({ mapped }) => mapped.port),
+      lastPort: lastPort(observations, behaviour.portStep),
       failures,
       tookMs: this.#options.clock.now() - this.#startedAt,
     };

@@ -160,7 +160,7 @@ export function encodeXorMappedAddress(endpoint: StunEndpoint, transactionId: Ui
 export function decodeStunAddress(value: Uint8Array): StunEndpoint {
   const addressLength = value[1] === FAMILY_IPV4 ? 4 : value[1] === FAMILY_IPV6 ? 16 : 0;
   if (addressLength === 0 || value.length !== 4 + addressLength) throw malformed("an address of a wrong length or family");
-  return { address: value.slice(4), port: new DataView(value.buffer, value.byteOffset).getUint16(2) };
+  return { address: new Uint8Array(value.subarray(4)), port: new DataView(value.buffer, value.byteOffset).getUint16(2) };
 }
 
 /** Makes an attribute of the form of MAPPED-ADDRESS (RFC 8489 §14.1). @param endpoint - its address has 4 or 16 bytes */

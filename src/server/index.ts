@@ -8,7 +8,7 @@ export { RELAY_LIMITS, type RelayLimits } from "./relay-limits.js";
 export type { RelayLogEntry, RelayOptions } from "./relay-options.js";
 
 /** A running relay. `url` is one to dial, `stunPort` is 0 where STUN is off, `clients` counts those that are logged in. */
-export type Relay = Pick<RelayServer, "port" | "stunPort" | "url" | "clients" | "rooms" | "close">;
+export type Relay = Pick<RelayServer, "port" | "stunPort" | "stunAlternate" | "url" | "clients" | "rooms" | "close">;
 
 /**
  * Starts a relay: a WebSocket server that proves who its clients are, forwards their sealed frames, keeps rooms and answers

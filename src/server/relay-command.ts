@@ -1,5 +1,6 @@
 // The command `linknet relay`: reads its flags, runs a relay, and closes it in good order.
 
+import { isIP, isIPv6 } from "node:net";
 import { parseArgs } from "node:util";
 import { NetworkError } from "../core/errors.js";
 import { createRelay, type Relay, type RelayLogEntry, type RelayOptions } from "./index.js";
@@ -8,7 +9,7 @@ const HELP = `Usage: linknet relay [options]
 
 Runs a relay: the meeting point of peers that know each other's PeerId or a room.
 It forwards sealed frames, which it cannot read, until the peers have found a direct path,
-and tells clients their public address by STUN.
+and tells clients their public address by STUN, on UDP and on its TCP port.
 
 Options:
   --port NUMBER        TCP port of HTTP and WebSocket, 0 for any       (default 8787)
@@ -17,6 +18,9 @@ Options:
                        several times. Needed behind a proxy or under a DNS name: logins
                        are signed for the name that was dialled.
   --stun-port NUMBER   UDP port of STUN, 0 for any, or "off"           (default: that of --port)
+  --stun-alternate ADDRESS[:PORT]
+                       a second address of this machine, by which clients learn how their
+                       NAT filters; needs --host       (default: none; the port above STUN's)
   --quiet              no log of clients
   --help               this text
 
@@ -50,8 +54,8 @@ export async function runRelayCommand(argv: string[]): Promise<void> {
 
 async function run(options: RelayOptions, quiet: boolean): Promise<void> {
   const relay = await createRelay({ ...options, log: quiet ? undefined : printEntry });
-  printAddresses(relay, options.publicUrls ?? []);
-  await new Promise<void>((resolve) => {
+  // Before anything is said: who reads that the relay listens may stop it at once.
+  const stopped = new Promise<void>((resolve) => {
     const onSignal = (): void => {
       process.off("SIGINT", onSignal);
       process.off("SIGTERM", onSignal);
@@ -60,6 +64,8 @@ async function run(options: RelayOptions, quiet: boolean): Promise<void> {
     process.on("SIGINT", onSignal);
     process.on("SIGTERM", onSignal);
   });
+  printAddresses(relay, options.publicUrls ?? []);
+  await stopped;
   await relay.close();
 }
 
@@ -68,6 +74,10 @@ function printAddresses(relay: Relay, publicUrls: readonly string[]): void {
   for (const url of urls) process.stdout.write(`relay listening on ${url}\n`);
   if (publicUrls.length > 0) process.stdout.write(`bound to TCP port ${relay.port}\n`);
   process.stdout.write(relay.stunPort > 0 ? `STUN on UDP port ${relay.stunPort}\n` : "STUN is off\n");
+  if (relay.stunAlternate) {
+    const { host, port } = relay.stunAlternate;
+    process.stdout.write(`STUN's second address is ${isIPv6(host) ? `[${host}]` : host}:${port}\n`);
+  }
 }
 
 function printEntry(entry: RelayLogEntry): void {
@@ -85,11 +95,13 @@ function parseFlags(argv: string[]): { readonly options: RelayOptions; readonly 
   const { values } = parse(argv);
   if (values.help) return null;
   const stun = values["stun-port"];
+  const alternate = values["stun-alternate"];
   const options: RelayOptions = {
     port: values.port === undefined ? undefined : parsePort("--port", values.port),
     host: values.host,
     publicUrls: values["public-url"],
     stunPort: stun === undefined ? undefined : stun === "off" ? false : parsePort("--stun-port", stun),
+    stunAlternate: alternate === undefined ? undefined : parseAlternate(alternate),
   };
   return { options, quiet: values.quiet ?? false };
 }
@@ -103,6 +115,7 @@ function parse(argv: string[]) {
         host: { type: "string" },
         "public-url": { type: "string", multiple: true },
         "stun-port": { type: "string" },
+        "stun-alternate": { type: "string" },
         quiet: { type: "boolean" },
         help: { type: "boolean", short: "h" },
       },
@@ -110,6 +123,15 @@ function parse(argv: string[]) {
   } catch (error) {
     throw new UsageError((error as Error).message);
   }
+}
+
+/** Brackets around an IPv6 address are needed before a port alone. */
+function parseAlternate(text: string): NonNullable<RelayOptions["stunAlternate"]> {
+  const flag = "--stun-alternate";
+  const [, literal, plain, port] = /^(?:\[([^\]]*)\]|([^:]*)):(\d+)$/.exec(isIPv6(text) ? "" : text) ?? [];
+  const host = literal ?? plain ?? text;
+  if (isIP(host) === 0) throw new UsageError(`${flag} takes an address, such as 192.0.2.2, not ${JSON.stringify(text)}`);
+  return port === undefined ? { host } : { host, port: parsePort(flag, port) };
 }
 
 function parsePort(flag: string, text: string): number {

@@ -26,7 +26,7 @@ export const RELAY_LIMITS = {
   queueFrames: { default: 512, min: 1, max: 1_000_000, text: "frames that wait for one client" },
   /** Bytes that wait for one client; beyond them frames are dropped and their senders told. */
   queueBytes: { default: 4 * MIB, min: 64 * 1024, max: 1024 * MIB, text: "bytes that wait for one client" },
-  /** Silence of a client before it is closed, in ms; a ping is a sign of life. */
+  /** Silence of a client, or of a STUN connection over TCP, before it is closed, in ms; a ping is a sign of life. */
   idleMs: { default: 60_000, min: 100, max: 86_400_000, text: "silence before a client is closed, in ms" },
   /** For the HTTP headers, and again from the upgrade to a valid login, in ms, however the bytes trickle in. */
   loginTimeoutMs: { default: 10_000, min: 50, max: 600_000, text: "time for HTTP headers, and for the login, in ms" },
@@ -60,7 +60,9 @@ export const RELAY_LIMITS = {
   membersPerRoom: { default: 1_000, min: 1, max: 4_000, text: "members of one room" },
   /** Longest room id in bytes; a longer one is refused. */
   roomIdBytes: { default: RELAY_ROOM_ID_BYTES, min: 32, max: RELAY_ROOM_ID_BYTES, text: "longest room id, in bytes" },
-  /** STUN requests per second from one IPv4 address or IPv6 /64 network, with twice as many at once; more are not answered. */
+  /** STUN connections over TCP at the same time; the oldest is closed for a further one. They do not count as `connections`. */
+  stunConnections: { default: 1_000, min: 1, max: 1_000_000, text: "STUN connections over TCP at the same time" },
+  /** STUN requests per second from one IPv4 address or IPv6 /64 network, with twice as many at once; more are not answered, and over TCP closed. */
   stunPerSource: { default: 50, min: 1, max: 1_000_000, text: "STUN requests per second from one IPv4 address or IPv6 /64" },
 } as const satisfies Record<string, LimitEntry>;
 

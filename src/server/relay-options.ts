@@ -1,6 +1,7 @@
 // What createRelay takes, with defaults and checks.
 
 import type { Server } from "node:http";
+import { isIP } from "node:net";
 import { NetworkError } from "../core/errors.js";
 import type { PeerId } from "../core/events.js";
 import { type RelayLimits, resolveRelayLimits } from "./relay-limits.js";
@@ -30,8 +31,20 @@ export interface RelayOptions {
    * `false`, as private addresses and `localhost` are not unique in the world.
    */
   readonly acceptLocalNames?: boolean;
-  /** UDP port of the STUN responder; 0 for any, `false` for none. Default: the same number as the TCP port. */
+  /**
+   * UDP port of the STUN responder; 0 for any, `false` for no STUN. Default: the same number as the TCP port. STUN over TCP is
+   * answered on the relay's own TCP port, unless it is `false` or `server` is given.
+   */
   readonly stunPort?: number | false;
+  /**
+   * A second address of this machine for STUN, so that clients learn how their NAT filters (RFC 5780). It takes `host` as the
+   * first address, both numeric, both as clients see them, of one family, and each gets both ports. Default: none.
+   */
+  readonly stunAlternate?: {
+    readonly host: string;
+    /** The second UDP port, 0 for any. Default: the one above `stunPort`. */
+    readonly port?: number;
+  };
   /** Limits to change. */
   readonly limits?: Partial<RelayLimits>;
   /** Origins of web pages that may connect, such as `["https://app.example"]`. Default: every origin; the login is the gate. */
@@ -62,8 +75,25 @@ export function resolveRelayOptions(options: RelayOptions): ResolvedRelayOptions
   if (options.path !== undefined && !options.path.startsWith("/")) {
     throw new NetworkError("ERR_OPTION_INVALID", "path must begin with a slash, such as /relay");
   }
+  if (options.stunAlternate) checkAlternate(options.stunAlternate, options);
   const acceptLocalNames = options.acceptLocalNames ?? publicUrls.length === 0;
   return { ...options, port, publicUrls, acceptLocalNames, limits: resolveRelayLimits(options.limits) };
+}
+
+function checkAlternate(
+  { host: second, port = 0 }: { host: string; port?: number },
+  { host = "", stunPort }: RelayOptions,
+): void {
+  checkPort("stunAlternate.port", port);
+  // Both are told to clients, and answers leave from them, so "all addresses" is not enough.
+  const [first, other] = [isIP(host), isIP(second)];
+  const isAny = /^(0\.0\.0\.0|[0:]+)$/.test(host) || /^(0\.0\.0\.0|[0:]+)$/.test(second);
+  if (first === 0 || first !== other || host === second || isAny || stunPort === false) {
+    throw new NetworkError(
+      "ERR_OPTION_INVALID",
+      "stunAlternate.host and host must be two addresses of this machine, both IPv4 or both IPv6, with STUN on",
+    );
+  }
 }
 
 function checkPort(name: string, port: number): void {

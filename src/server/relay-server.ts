@@ -8,17 +8,21 @@ import { encodePeerId } from "../core/identity.js";
 import { encodeUndelivered, encodeWelcome, FORWARD_HEADER_BYTES, UNDELIVERED } from "../core/relay/relay-frame.js";
 import type { RelayReason } from "../core/relay/relay-reason.js";
 import { ClientConnection, type ClientOwner } from "./client-connection.js";
+import { FrontDoor } from "./front-door.js";
 import { answerHttp, refuseUpgrade } from "./http-answers.js";
-import { toListenError } from "./listen-error.js";
 import { OwnAuthorities } from "./own-authority.js";
 import type { RelayLogEntry, ResolvedRelayOptions } from "./relay-options.js";
 import { Rooms } from "./rooms.js";
 import { SourceLimiter } from "./source-limiter.js";
+import { StunConnections } from "./stun-connections.js";
+import { StunRate } from "./stun-rate.js";
 import { StunResponder } from "./stun-responder.js";
 
 /** TCP connections beyond those of clients, for plain HTTP and for telling why a client is refused. */
 const SPARE_CONNECTIONS = 256;
 const SPARE_PER_SOURCE = 16;
+/** Most bytes of a request's headers; a browser's upgrade has about 600. */
+const MAX_HEADER_BYTES = 8 * 1024;
 /** How long clients have to take the farewell when the relay closes, in ms. */
 const CLOSE_GRACE_MS = 500;
 
@@ -26,6 +30,8 @@ const CLOSE_GRACE_MS = 500;
 export class RelayServer {
   readonly #options: ResolvedRelayOptions;
   readonly #http: Server;
+  /** Our own port; `null` where a server is shared. */
+  readonly #door: FrontDoor | null;
   readonly #webSockets: WebSocketServer;
   readonly #authorities: OwnAuthorities;
   readonly #rooms: Rooms;
@@ -36,6 +42,8 @@ export class RelayServer {
   /** Logged in, by binary PeerId as a string. */
   readonly #clients = new Map<string, ClientConnection>();
   readonly #counted = new WeakSet<Duplex>();
+  readonly #stunRate: StunRate;
+  readonly #stunConnections: StunConnections;
   #stun: StunResponder | null = null;
   #sweep: NodeJS.Timeout | null = null;
   #closing: Promise<void> | null = null;
@@ -47,7 +55,11 @@ export class RelayServer {
     this.#authorities = new OwnAuthorities(options.publicUrls, options.acceptLocalNames);
     this.#rooms = new Rooms(limits);
     this.#sources = new SourceLimiter(limits.newConnectionsPerSource, limits.newConnectionsPerSource, 2 * limits.connections);
-    this.#http = options.server ?? createHttpServer(limits.loginTimeoutMs, limits.connections + SPARE_CONNECTIONS);
+    this.#stunRate = new StunRate(limits.stunPerSource);
+    const { stunConnections: maxConnections, idleMs } = limits;
+    this.#stunConnections = new StunConnections({ maxConnections, idleMs, rate: this.#stunRate });
+    this.#http = options.server ?? createServer({ maxHeaderSize: MAX_HEADER_BYTES });
+    this.#door = options.server ? null : this.#makeDoor();
     // The farewell deadline is ours; ws would wait for 30 s.
     const webSocketOptions: ServerOptions & { readonly closeTimeout: number } = {
       noServer: true,
@@ -66,6 +78,7 @@ export class RelayServer {
 
   /** The TCP port. */
   get port(): number {
+    if (this.#door) return this.#door.port;
     const address = this.#http.address();
     return typeof address === "object" && address ? address.port : 0;
   }
@@ -73,6 +86,11 @@ export class RelayServer {
   /** The UDP port of the STUN responder; 0 when it is off. */
   get stunPort(): number {
     return this.#stun?.port ?? 0;
+  }
+
+  /** The second address of STUN, with its second port; `null` without. */
+  get stunAlternate(): { readonly host: string; readonly port: number } | null {
+    return this.#stun?.alternate ?? null;
   }
 
   /** A URL to dial: the first public one, else one of this machine. */
@@ -95,21 +113,18 @@ export class RelayServer {
 
   /** @throws NetworkError `ERR_LISTEN_IN_USE`, `ERR_LISTEN_FAILED` */
   async open(): Promise<void> {
-    const { server, limits, stunPort, host } = this.#options;
+    const { limits, port, host } = this.#options;
     this.#http.on("upgrade", this.#upgrade);
-    if (!server) {
-      this.#http.on("request", answerHttp);
-      this.#http.on("connection", this.#connection);
-      await this.#listen();
-    }
     this.#http.on("error", this.#httpError);
-    if (stunPort !== false && (stunPort !== undefined || this.port > 0)) {
-      try {
-        this.#stun = await StunResponder.open({ port: stunPort ?? this.port, host, perSecond: limits.stunPerSource });
-      } catch (error) {
-        await this.close();
-        throw error;
-      }
+    if (this.#door) {
+      this.#http.on("request", answerHttp);
+      await this.#door.open(port, host);
+    }
+    try {
+      this.#stun = await this.#openStun();
+    } catch (error) {
+      await this.close();
+      throw error;
     }
     const sweepMs = Math.min(10_000, Math.max(50, limits.idleMs / 4));
     this.#sweep = setInterval(() => this.#sweepNow(), sweepMs);
@@ -127,39 +142,50 @@ export class RelayServer {
     if (this.#sweep) clearInterval(this.#sweep);
     this.#http.off("upgrade", this.#upgrade);
     this.#http.off("error", this.#httpError);
-    const stopped = this.#options.server ? Promise.resolve() : new Promise<void>((resolve) => this.#http.close(() => resolve()));
+    const stopped = this.#door?.close();
+    this.#stunConnections.close();
     const clients = [...this.#connections];
     for (const client of clients) client.close("shutdown", "the relay stops");
-    if (!this.#options.server) this.#http.closeIdleConnections();
     const gone = Promise.all(clients.map((client) => client.gone));
     let timer: NodeJS.Timeout | undefined;
     await Promise.race([gone, new Promise((resolve) => (timer = setTimeout(resolve, CLOSE_GRACE_MS)))]);
     clearTimeout(timer);
     for (const client of clients) client.destroy();
-    if (!this.#options.server) this.#http.closeAllConnections();
+    this.#door?.destroyPending();
     await Promise.all([gone, stopped, this.#stun?.close()]);
     this.#log({ level: "info", event: "stopped" });
   }
 
-  #listen(): Promise<void> {
-    const { port, host } = this.#options;
-    return new Promise((resolve, reject) => {
-      const onError = (error: Error): void => reject(toListenError(error, `TCP port ${port}`));
-      this.#http.once("error", onError);
-      this.#http.listen({ port, host }, () => {
-        this.#http.off("error", onError);
-        resolve();
-      });
+  #openStun(): Promise<StunResponder> | null {
+    const { stunPort, stunAlternate, host } = this.#options;
+    const port = stunPort ?? this.port;
+    // A shared server that does not listen yet has no number to take.
+    if (port === false || (stunPort === undefined && port === 0)) return null;
+    const above = port === 0 ? 0 : port === 65_535 ? port - 1 : port + 1;
+    const alternate = stunAlternate && { host: stunAlternate.host, port: stunAlternate.port ?? above };
+    return StunResponder.open({ port, host, rate: this.#stunRate, alternate });
+  }
+
+  #makeDoor(): FrontDoor {
+    const { limits, stunPort } = this.#options;
+    return new FrontDoor({
+      maxConnections: limits.connections + limits.stunConnections + SPARE_CONNECTIONS,
+      deadlineMs: limits.loginTimeoutMs,
+      admit: (socket) => this.#count(socket) <= limits.connectionsPerSource + SPARE_PER_SOURCE,
+      http: (socket) => void this.#http.emit("connection", socket),
+      stun: stunPort === false ? null : (socket) => this.#stunConnection(socket),
+      error: this.#httpError,
     });
+  }
+
+  /** Its source has a rate of new connections, whatever they are for. */
+  #stunConnection(socket: Socket): void {
+    if (this.#sources.allow(socket.remoteAddress, performance.now())) this.#stunConnections.accept(socket);
+    else socket.destroy();
   }
 
   readonly #httpError = (error: Error): void => {
     this.#log({ level: "warn", event: "error", reason: error.message });
-  };
-
-  /** Counts each TCP connection by its source, before it says anything. */
-  readonly #connection = (socket: Socket): void => {
-    if (this.#count(socket) > this.#options.limits.connectionsPerSource + SPARE_PER_SOURCE) socket.destroy();
   };
 
   /** @returns connections of this socket's source; a socket is counted once */
@@ -189,6 +215,7 @@ export class RelayServer {
   };
 
   #accept(ws: WebSocket, socket: Socket): void {
+    this.#door?.release(socket);
     const crossed = this.#crossedLimit(socket);
     const client = new ClientConnection(this.#owner, ws, socket);
     this.#connections.add(client);
@@ -263,18 +290,4 @@ export class RelayServer {
   #log(entry: RelayLogEntry): void {
     this.#options.log?.(entry);
   }
-}
-
-function createHttpServer(headersTimeoutMs: number, maxConnections: number): Server {
-  const server = createServer({
-    headersTimeout: headersTimeoutMs,
-    requestTimeout: headersTimeoutMs,
-    // How often both are looked at: Node's 30 s would let a slow client stay three times as long.
-    connectionsCheckingInterval: Math.min(1_000, headersTimeoutMs),
-    keepAliveTimeout: 1_000,
-    maxHeaderSize: 8 * 1024,
-    noDelay: true,
-  });
-  server.maxConnections = maxConnections;
-  return server;
 }

@@ -1,75 +1,18 @@
-// Answers STUN Binding requests on UDP (RFC 8489), so that clients learn their public address. Keeps nothing of them.
+// Answers STUN Binding requests on UDP, so that clients learn their public address. With a second address of this machine it also
+// answers from elsewhere than where it was asked, so that they learn how their NAT filters (RFC 5780). Keeps nothing of them.
 
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
-import { isIPv4, isIPv6 } from "node:net";
+import { isIPv6 } from "node:net";
 import { NetworkError } from "../core/errors.js";
-import { unmapAddress } from "../core/path/ip-address.js";
-import {
-  decodeStunMessage,
-  encodeErrorCode,
-  encodeStunMessage,
-  encodeUnknownAttributes,
-  encodeXorMappedAddress,
-  looksLikeStun,
-  STUN_ATTRIBUTE,
-  STUN_BINDING,
-  STUN_CLASS,
-  type StunEndpoint,
-  type StunMessage,
-  verifyStunFingerprint,
-} from "../nat/stun-message.js";
+import type { Endpoint } from "../nat/datagram-port.js";
+import { toStunEndpoint } from "../nat/endpoint.js";
+import type { StunEndpoint } from "../nat/stun-message.js";
 import { toListenError } from "./listen-error.js";
-import { SourceLimiter } from "./source-limiter.js";
+import { answerStun, type StunAlternate } from "./stun-answer.js";
+import type { StunRate } from "./stun-rate.js";
 
-/** Sources that are remembered for the rate. UDP sources can be forged, so memory has a bound of its own. */
-const MAX_SOURCES = 10_000;
-
-// Requests may carry credentials, which this server does not ask for: they are understood and not looked at.
-const UNDERSTOOD: ReadonlySet<number> = new Set([
-  STUN_ATTRIBUTE.USERNAME,
-  STUN_ATTRIBUTE.MESSAGE_INTEGRITY,
-  STUN_ATTRIBUTE.MESSAGE_INTEGRITY_SHA256,
-  STUN_ATTRIBUTE.REALM,
-  STUN_ATTRIBUTE.NONCE,
-  STUN_ATTRIBUTE.USERHASH,
-  STUN_ATTRIBUTE.PASSWORD_ALGORITHM,
-]);
-
-/**
- * The answer to one datagram, or `null` for none. Responses and indications are never answered: two servers could keep each
- * other busy for ever with one forged packet. The answer to an empty request is 32 bytes for IPv4 and 44 for IPv6.
- * @param datagram - what came
- * @param source - where it came from
- * @see RFC 8489 §6.3.1, §6.3.1.1
- */
-export function answerStun(datagram: Uint8Array, source: StunEndpoint): Uint8Array | null {
-  if (!looksLikeStun(datagram)) return null;
-  let request: StunMessage;
-  try {
-    request = decodeStunMessage(datagram);
-  } catch (error) {
-    if (error instanceof NetworkError) return null;
-    throw error;
-  }
-  if (request.messageClass !== STUN_CLASS.REQUEST || request.method !== STUN_BINDING) return null;
-  const fingerprint = request.attributes.some(({ type }) => type === STUN_ATTRIBUTE.FINGERPRINT);
-  // A wrong fingerprint says that this is another protocol which only looks like STUN (RFC 8489 §6.3).
-  if (fingerprint && !verifyStunFingerprint(datagram)) return null;
-  const { transactionId, method } = request;
-  const unknown = unknownAttributes(request);
-  const [messageClass, attributes] =
-    unknown.length > 0
-      ? [STUN_CLASS.ERROR, [encodeErrorCode(420), encodeUnknownAttributes(unknown)]]
-      : [STUN_CLASS.SUCCESS, [encodeXorMappedAddress(source, transactionId)]];
-  return encodeStunMessage({ messageClass, method, transactionId, attributes }, { fingerprint });
-}
-
-/** Comprehension-required types that we do not know, each once (RFC 8489 §6.3.1). */
-function unknownAttributes(request: StunMessage): number[] {
-  const unknown = new Set<number>();
-  for (const { type } of request.attributes) if (type < 0x8000 && !UNDERSTOOD.has(type)) unknown.add(type);
-  return [...unknown];
-}
+/** How often a free port is looked for that both addresses have. */
+const PORT_TRIES = 8;
 
 /** What {@link StunResponder.open} takes. */
 export interface StunResponderOptions {
@@ -77,56 +20,109 @@ export interface StunResponderOptions {
   readonly port: number;
   /** Address to bind; `undefined` for all, IPv4 and IPv6. */
   readonly host: string | undefined;
-  /** Answers per second and source. */
-  readonly perSecond: number;
+  /** Answers of all sockets together: with CHANGE-REQUEST one source could use all of them. */
+  readonly rate: StunRate;
+  /** A second address of the same family, and a second port for both; 0 for any. Then `host` must be an address as well. */
+  readonly alternate?: Endpoint | undefined;
 }
 
-/** A UDP socket that answers. */
+/** One socket, or the four of two addresses and two ports. */
 export class StunResponder {
-  readonly #socket: Socket;
-  readonly #sources: SourceLimiter;
-  #sweepAt = 0;
+  /** Where clients ask first. */
+  readonly port: number;
+  /** The second address with the second port; `null` without. */
+  readonly alternate: Endpoint | null;
+  /** By address, then by port. */
+  readonly #sockets: readonly (readonly Socket[])[];
+  readonly #rate: StunRate;
 
-  private constructor(socket: Socket, perSecond: number) {
-    this.#socket = socket;
-    this.#sources = new SourceLimiter(perSecond, 2 * perSecond, MAX_SOURCES);
-    socket.on("message", (datagram, from) => this.#message(datagram, from));
-    // ICMP errors of earlier answers come up here; there is nobody to tell.
-    socket.on("error", () => {});
+  private constructor(sockets: readonly (readonly Socket[])[], rate: StunRate) {
+    const [[main] = [], [, other] = []] = sockets;
+    this.port = main?.address().port ?? 0;
+    this.alternate = other ? { host: other.address().address, port: other.address().port } : null;
+    this.#sockets = sockets;
+    this.#rate = rate;
+    for (const [address, ports] of sockets.entries()) {
+      for (const [port, socket] of ports.entries()) {
+        const alternate = this.#alternate(address, port);
+        socket.on("message", (datagram, from) => this.#message(socket, datagram, from, alternate));
+        // ICMP errors of earlier answers come up here; there is nobody to tell.
+        socket.on("error", () => {});
+      }
+    }
   }
 
   /** @throws NetworkError `ERR_LISTEN_IN_USE`, `ERR_LISTEN_FAILED` */
-  static async open(options: StunResponderOptions): Promise<StunResponder> {
-    const { host, port } = options;
-    if (host !== undefined && !isIPv6(host)) return new StunResponder(await bind("udp4", host, port), options.perSecond);
+  static async open({ host, port, rate, alternate }: StunResponderOptions): Promise<StunResponder> {
+    if (host === undefined || !alternate) return new StunResponder([[await bindOne(host, port)]], rate);
+    const hosts = [host, alternate.host] as const;
+    const first = await bindBoth(hosts, port);
     try {
-      return new StunResponder(await bind("udp6", host, port), options.perSecond);
+      const second = await bindBoth(hosts, alternate.port);
+      return new StunResponder(
+        [0, 1].map((at) => [first[at] as Socket, second[at] as Socket]),
+        rate,
+      );
     } catch (error) {
-      // A machine without IPv6: all of its addresses are IPv4.
-      const code = (((error as Error).cause ?? {}) as NodeJS.ErrnoException).code;
-      if (host !== undefined || (code !== "EAFNOSUPPORT" && code !== "EADDRNOTAVAIL" && code !== "EINVAL")) throw error;
-      return new StunResponder(await bind("udp4", undefined, port), options.perSecond);
+      await closeAll(first);
+      throw error;
     }
-  }
-
-  get port(): number {
-    return this.#socket.address().port;
   }
 
   close(): Promise<void> {
-    return new Promise((resolve) => this.#socket.close(() => resolve()));
+    return closeAll(this.#sockets.flat());
   }
 
-  #message(datagram: Buffer, from: RemoteInfo): void {
-    const now = performance.now();
-    if (now >= this.#sweepAt) {
-      this.#sources.sweep(now);
-      this.#sweepAt = now + 10_000;
+  #message(socket: Socket, datagram: Buffer, from: RemoteInfo, alternate: Alternate | undefined): void {
+    const source = toStunEndpoint({ host: from.address, port: from.port });
+    if (!source || from.port === 0 || !this.#rate.allow(from.address)) return;
+    const reply = answerStun(datagram, source, alternate);
+    if (reply) (alternate?.socket(reply.change) ?? socket).send(reply.bytes, from.port, from.address, () => {});
+  }
+
+  /** What answers know of the second address, seen from one socket. */
+  #alternate(address: number, port: number): Alternate | undefined {
+    if (this.#sockets.length < 2) return undefined;
+    const socketAt = (changesAddress: boolean, changesPort: boolean): Socket =>
+      this.#sockets[changesAddress ? 1 - address : address]?.[changesPort ? 1 - port : port] as Socket;
+    const socket: Alternate["socket"] = (change) => socketAt(change.address, change.port);
+    return { other: endpointOf(socketAt(true, true)), origin: (change) => endpointOf(socket(change)), socket };
+  }
+}
+
+/** With the socket that answers. */
+interface Alternate extends StunAlternate {
+  socket(change: { readonly address: boolean; readonly port: boolean }): Socket;
+}
+
+function endpointOf(socket: Socket): StunEndpoint {
+  const { address, port } = socket.address();
+  return toStunEndpoint({ host: address, port }) as StunEndpoint;
+}
+
+async function bindOne(host: string | undefined, port: number): Promise<Socket> {
+  if (host !== undefined && !isIPv6(host)) return bind("udp4", host, port);
+  try {
+    return await bind("udp6", host, port);
+  } catch (error) {
+    // A machine without IPv6: all of its addresses are IPv4.
+    const code = (((error as Error).cause ?? {}) as NodeJS.ErrnoException).code;
+    if (host !== undefined || (code !== "EAFNOSUPPORT" && code !== "EADDRNOTAVAIL" && code !== "EINVAL")) throw error;
+    return bind("udp4", undefined, port);
+  }
+}
+
+/** The same port on two addresses. */
+async function bindBoth(hosts: readonly [string, string], port: number): Promise<[Socket, Socket]> {
+  for (let tries = 1; ; tries++) {
+    const first = await bindOne(hosts[0], port);
+    try {
+      return [first, await bindOne(hosts[1], first.address().port)];
+    } catch (error) {
+      await closeAll([first]);
+      const isTaken = error instanceof NetworkError && error.code === "ERR_LISTEN_IN_USE";
+      if (port !== 0 || !isTaken || tries === PORT_TRIES) throw error;
     }
-    const source = endpointOf(from);
-    if (!source || from.port === 0 || !this.#sources.allow(from.address, now)) return;
-    const answer = answerStun(datagram, source);
-    if (answer) this.#socket.send(answer, from.port, from.address, () => {});
   }
 }
 
@@ -135,7 +131,7 @@ function bind(family: "udp4" | "udp6", host: string | undefined, port: number): 
   return new Promise((resolve, reject) => {
     const onError = (error: Error): void => {
       socket.close();
-      reject(toListenError(error, `UDP port ${port}`));
+      reject(toListenError(error, `UDP port ${port}${host === undefined ? "" : ` of ${host}`}`));
     };
     socket.once("error", onError);
     socket.bind(port, host, () => {
@@ -145,22 +141,6 @@ function bind(family: "udp4" | "udp6", host: string | undefined, port: number): 
   });
 }
 
-function endpointOf(from: RemoteInfo): StunEndpoint | null {
-  const address = unmapAddress(from.address);
-  if (isIPv4(address)) return { address: Uint8Array.from(address.split("."), Number), port: from.port };
-  return isIPv6(address) ? { address: ipv6Bytes(address), port: from.port } : null;
-}
-
-/** 16 bytes of a numeric IPv6 address as the operating system writes it (RFC 5952). */
-export function ipv6Bytes(address: string): Uint8Array {
-  const bytes = new Uint8Array(16);
-  // The URL parser turns a dotted tail into groups; the zone of a link-local address is no part of it.
-  const groups = new URL(`ws://[${address.split("%")[0]}]`).hostname.slice(1, -1);
-  const [head = "", tail] = groups.split("::");
-  const before = head ? head.split(":") : [];
-  const after = tail ? tail.split(":") : [];
-  const view = new DataView(bytes.buffer);
-  for (const [i, group] of before.entries()) view.setUint16(2 * i, Number.parseInt(group, 16));
-  for (const [i, group] of after.entries()) view.setUint16(2 * (8 - after.length + i), Number.parseInt(group, 16));
-  return bytes;
+async function closeAll(sockets: readonly Socket[]): Promise<void> {
+  await Promise.all(sockets.map((socket) => new Promise<void>((resolve) => socket.close(() => resolve()))));
 }

@@ -104,16 +104,30 @@ describe("linknet relay", () => {
     expect(relay.output()).not.toContain("login");
   });
 
+  test.each([
+    ["127.0.0.2:0", /STUN's second address is 127\.0\.0\.2:\d+\n/],
+    ["127.0.0.2", /STUN's second address is 127\.0\.0\.2:20481\n/],
+  ])("answers STUN from a second address with --stun-alternate %s", async (alternate, text) => {
+    const relay = run("--port", "0", "--host", "127.0.0.1", "--stun-port", "20480", "--stun-alternate", alternate);
+    await relay.seen(text);
+    relay.child.kill("SIGTERM");
+    expect(await relay.exit).toBe(0);
+  });
+
   test("explains itself", async () => {
     const help = run("--help");
     expect(await help.exit).toBe(0);
-    for (const flag of ["--port", "--host", "--public-url", "--stun-port", "--quiet"]) expect(help.output()).toContain(flag);
+    for (const flag of ["--port", "--host", "--public-url", "--stun-port", "--stun-alternate", "--quiet"])
+      expect(help.output()).toContain(flag);
   });
 
   test.each([
     [["--port", "eighty"], 2, /--port takes a whole number/],
     [["--port", "70000"], 2, /--port takes a whole number/],
     [["--stun-port", "on"], 2, /or "off"/],
+    [["--stun-alternate", "localhost"], 2, /--stun-alternate takes an address/],
+    [["--stun-alternate", "127.0.0.2:70000"], 2, /--stun-alternate takes a whole number/],
+    [["--stun-alternate", "127.0.0.2"], 1, /two addresses of this machine/],
     [["--colour"], 2, /--help explains the flags/],
     [["extra"], 2, /--help explains the flags/],
     [["--port", "0", "--public-url", "relay.example"], 1, /wss:\/\/relay\.example/],
