@@ -22,7 +22,7 @@ export default defineConfig({
           // A deadline for what hangs, not a measure of speed: the machines are small and shared.
           testTimeout: 30_000,
           include: ["test/**/*.test.{ts,tsx}"],
-          exclude: [...configDefaults.exclude, "test/package/**", "test/e2e/**", "test/fixtures/**"],
+          exclude: [...configDefaults.exclude, "test/package/**", "test/e2e/**", "test/fixtures/**", "test/nat/**/*.lab.test.ts"],
         },
       },
       {
@@ -32,6 +32,16 @@ export default defineConfig({
           // One file packs and installs; the others wait for what it leaves.
           testTimeout: 30_000,
           hookTimeout: 180_000,
+        },
+      },
+      {
+        test: {
+          name: "nat",
+          include: ["test/nat/**/*.lab.test.ts"],
+          // They look at the clock, so only one file at a time.
+          fileParallelism: false,
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
         },
       },
     ],

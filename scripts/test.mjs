@@ -7,7 +7,8 @@ import { ensureBrowsers } from "./lib/browsers.mjs";
 import { build } from "./lib/build.mjs";
 import { ensureDependencies } from "./lib/dependencies.mjs";
 import { main } from "./lib/main.mjs";
-import { bold, green, ROOT, red, run, runPackage, StepError, say, step } from "./lib/run.mjs";
+import { ensureNatTools } from "./lib/nat-tools.mjs";
+import { bold, green, ROOT, red, run, runPackage, StepError, say, step, yellow } from "./lib/run.mjs";
 import { runInTestNetwork } from "./lib/test-network.mjs";
 
 /**
@@ -66,6 +67,13 @@ async function playwright() {
   return withExitCode({ passed: stats?.expected ?? 0, failed, skipped: stats?.skipped ?? 0 }, code);
 }
 
+async function natLab() {
+  const problem = await ensureNatTools();
+  if (problem === null) return vitest("nat", 15 * MINUTE);
+  say(yellow(`  SKIPPED: the NAT laboratory cannot be built here: ${problem}. As root on Linux it can.`));
+  return { passed: 0, failed: 0, skipped: 1 };
+}
+
 /** @type {readonly Stage[]} */
 const STAGES = [
   {
@@ -104,6 +112,7 @@ const STAGES = [
     needs: ["build", "browsers"],
     run: () => vitest("package", 15 * MINUTE),
   },
+  { name: "nat", title: "Real NATs, in network namespaces", needs: ["build"], run: natLab },
   { name: "e2e", title: "Real browsers", needs: ["build", "browsers"], run: playwright },
 ];
 

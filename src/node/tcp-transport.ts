@@ -8,15 +8,20 @@ import type { DialContext, Transport } from "../core/path/transport.js";
 import { dialError } from "./error-map.js";
 import { openPortListener } from "./port-listener.js";
 import { TcpLink } from "./tcp-link.js";
+import { type TcpPunchSettings, tcpPunch } from "./tcp-punch.js";
 
 /** How long one address of a name is tried alone before the next joins in, in ms (RFC 8305 §8). */
 const HAPPY_EYEBALLS_STAGGER_MS = 250;
 
-/**
- * The `tcp` transport, rank 20.
- * @param acceptWebSocket - whether its port serves WebSocket upgrades too
- */
-export function tcpTransport({ acceptWebSocket }: { readonly acceptWebSocket: boolean }): Transport {
+export interface TcpTransportOptions {
+  /** Whether its port serves WebSocket upgrades too. */
+  readonly acceptWebSocket: boolean;
+  /** What punching needs. Default: it does not punch. */
+  readonly punch?: TcpPunchSettings;
+}
+
+/** The `tcp` transport, rank 20. */
+export function tcpTransport({ acceptWebSocket, punch }: TcpTransportOptions): Transport {
   return {
     kind: "tcp",
     schemes: ["tcp"],
@@ -31,6 +36,7 @@ export function tcpTransport({ acceptWebSocket }: { readonly acceptWebSocket: bo
         onLink: (link) => context.onLink(link),
         onError: (error) => context.onError(error),
       }),
+    ...(punch ? { negotiate: tcpPunch(punch) } : {}),
   };
 }
 
