@@ -1,6 +1,7 @@
 // How things look in the terminal. Everything from outside is cleaned here, in one place.
 
-import type { PeerInfo } from "linknet";
+import type { PathReport, PeerInfo } from "linknet";
+import { pathLines } from "../demo-web/chat/explain-text.js";
 import { displayName, pathLabel, shortId, terminalText } from "../demo-web/chat/names.js";
 import { styleName, styleText } from "./style-text.js";
 
@@ -8,6 +9,7 @@ import { styleName, styleText } from "./style-text.js";
 export const COMMANDS_HELP = [
   "/peers               who is here, and how they are reached",
   "/send FILE           send a file to everybody here",
+  "/explain [NAME]      why somebody is reached as they are, and what would improve it",
   "/fingerprint [NAME]  digits to compare, so that nobody is in between",
   "/ticket              a ticket for somebody to connect to you by, with its QR code",
   "/help                this list",
@@ -62,6 +64,14 @@ export function peersTable(peers: readonly PeerInfo[]): string {
   );
   return lines.map((line, index) => `      ${index === 0 ? styleText("bold", line.trimEnd()) : line.trimEnd()}`).join("\n");
 }
+
+/** What `/explain` prints about one path. @param columns - of the terminal */
+export function pathText(report: PathReport, name: string, columns: number): string {
+  const [first = "", ...rest] = pathLines(report, name, columns - INDENT.length);
+  return [styleText("bold", first), ...rest].map((line) => `${INDENT}${line}`.trimEnd()).join("\n");
+}
+
+const INDENT = "      ";
 
 /** The peers that somebody may mean by what they typed: by name, by the beginning of a name, or by the beginning of an id. */
 export function findPeers(peers: readonly PeerInfo[], typed: string): readonly PeerInfo[] {

@@ -2,9 +2,10 @@
 
 import { renderUnicodeCompact } from "uqr";
 import { displayName } from "../demo-web/chat/names.js";
-import { COMMANDS_HELP, findPeers, peersTable } from "./chat-lines.js";
+import { COMMANDS_HELP, findPeers, pathText, peersTable } from "./chat-lines.js";
 import { CHAT_HELP, type ChatOptions, parseChatOptions } from "./chat-options.js";
 import { ChatRoom, sentence } from "./chat-room.js";
+import { loadWebRtc } from "./load-webrtc.js";
 import { enableColours, styleText } from "./style-text.js";
 import { Terminal } from "./terminal.js";
 
@@ -93,6 +94,9 @@ function runLine(room: ChatRoom, terminal: Terminal, line: string, end: () => vo
       return;
     case "fingerprint":
       return showFingerprints(room, rest);
+    case "explain":
+      void showPaths(room, terminal, rest);
+      return;
     case "ticket":
       return showTicket(room, terminal);
     case "quit":
@@ -111,21 +115,24 @@ function showFingerprints(room: ChatRoom, typed: string): void {
   for (const { id } of found) room.event(`${room.net.fingerprint(id)}  ${room.nameOf(id)}`);
 }
 
+/** Why the paths are what they are, to those whom somebody named, or to all. */
+async function showPaths(room: ChatRoom, terminal: Terminal, typed: string): Promise<void> {
+  const found = findPeers(room.peers, typed);
+  if (found.length === 0)
+    return room.problem(typed === "" ? "Nobody else is here yet." : "Nobody here has that name. /peers lists them.");
+  for (const { id } of found) {
+    try {
+      terminal.print(pathText(await room.net.explain(id), room.nameOf(id), terminal.columns));
+    } catch (error) {
+      // Somebody who left in this moment.
+      room.problem(sentence(error));
+    }
+  }
+}
+
 function showTicket(room: ChatRoom, terminal: Terminal): void {
   const ticket = room.net.ticket();
   terminal.print(ticket);
   if (terminal.interactive) terminal.print(renderUnicodeCompact(ticket, { border: 2 }));
   room.event("It is good until you leave. Use it with: linknet chat --ticket TICKET");
-}
-
-/** @throws Error with a sentence, where the package is not installed */
-async function loadWebRtc(): Promise<unknown> {
-  // A variable, so that bundlers leave alone what may not be there.
-  const name = "@roamhq/wrtc";
-  try {
-    const loaded = (await import(name)) as { default?: unknown };
-    return loaded.default ?? loaded;
-  } catch {
-    throw new Error("--webrtc needs the package @roamhq/wrtc: npm install @roamhq/wrtc");
-  }
 }

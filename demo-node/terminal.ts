@@ -40,6 +40,11 @@ export class Terminal {
     return this.#interactive;
   }
 
+  /** How wide it is; 80 where nobody knows. */
+  get columns(): number {
+    return process.stdout.columns ?? 80;
+  }
+
   /** Prints one or more lines. They must be free of control characters by now. */
   print(text: string): void {
     if (!this.#interactive || !this.#readline) {

@@ -1,6 +1,6 @@
 // Between the SDK and the page: turns what the NetworkManager tells into actions, and what people do into calls.
 
-import { NetworkManager, type OutgoingMessage, type PeerId, type PeerInfo, type Room } from "linknet";
+import { NetworkManager, type OutgoingMessage, type PathReport, type PeerId, type PeerInfo, type Room } from "linknet";
 import { chatText, textOf } from "../chat/chat-protocol.js";
 import { ownName } from "../chat/names.js";
 import { type ChatState, type FileEntry, INITIAL_STATE, type TextEntry } from "./chat-state.js";
@@ -105,6 +105,12 @@ export class ChatClient {
   fingerprint(peerId: PeerId): string | null {
     const net = this.#now?.net;
     return net && net.peerId !== peerId ? net.fingerprint(peerId) : null;
+  }
+
+  /** Why the path to a peer is what it is; `null` where there is no session. */
+  async explain(peerId: PeerId): Promise<PathReport | null> {
+    const net = this.#now?.net;
+    return net?.getPeer(peerId) ? net.explain(peerId) : null;
   }
 
   sendText(text: string): void {

@@ -24,6 +24,8 @@ export function ChatScreen({ client, state }: { client: ChatClient; state: ChatS
   const retry = useCallback((entry: TextEntry) => client.retry(entry), [client]);
   const cancel = useCallback((entry: FileEntry) => client.cancelFile(entry), [client]);
   const resume = useCallback((entry: FileEntry) => client.resumeFile(entry), [client]);
+  const peer = open?.kind === "peer" ? open.id : null;
+  const explain = useCallback(async () => (peer === null ? null : client.explain(peer)), [client, peer]);
   const dropping = useFileDrop(sendFiles);
   const close = (): void => setOpen(null);
   const members = sortedMembers(state);
@@ -89,6 +91,7 @@ export function ChatScreen({ client, state }: { client: ChatClient; state: ChatS
           self={state.self}
           member={state.members[open.id] ?? null}
           digits={client.fingerprint(open.id)}
+          explain={explain}
           onClose={close}
         />
       )}

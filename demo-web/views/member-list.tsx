@@ -91,16 +91,20 @@ export function PathBadge({ member }: { member: Pick<Member, "status" | "path"> 
       </span>
     );
   }
-  const known = ["relay", "webrtc", "websocket", "tcp", "udp"].includes(path) ? path : "custom";
   return (
     <span
-      class={`badge path-${known}`}
+      class={`badge ${pathClass(path)}`}
       title={path === "relay" ? "Through the relay, which cannot read it" : "A direct path, past the relay"}
     >
       <span class="sr-only">Path: </span>
       {pathLabel(path)}
     </span>
   );
+}
+
+/** The class that brings the colour of a kind of path. */
+export function pathClass(path: string): string {
+  return `path-${["relay", "webrtc", "websocket", "tcp", "udp"].includes(path) ? path : "custom"}`;
 }
 
 /** A round-trip time for people: one decimal below 10 ms. */

@@ -1,10 +1,12 @@
 // One person in detail, and the fingerprint that two people compare to know that nobody is in between.
 
+import type { PathReport } from "linknet";
 import type { JSX } from "preact";
 import { formatBytes } from "../chat/names.js";
 import type { Member, Self } from "../state/chat-state.js";
 import { Dialog } from "./dialog.js";
 import { formatRtt, PathBadge } from "./member-list.js";
+import { PathPanel } from "./path-panel.js";
 
 interface PeerDialogProps {
   readonly self: Self | null;
@@ -12,11 +14,13 @@ interface PeerDialogProps {
   readonly member: Member | null;
   /** What both sides compare; `null` where there is nobody to compare it with. */
   readonly digits: string | null;
+  /** Why the path to this person is what it is. */
+  readonly explain: () => Promise<PathReport | null>;
   readonly onClose: () => void;
 }
 
 /** The details of one person, or our own. */
-export function PeerDialog({ self, member, digits, onClose }: PeerDialogProps): JSX.Element | null {
+export function PeerDialog({ self, member, digits, explain, onClose }: PeerDialogProps): JSX.Element | null {
   if (!self) return null;
   if (!member) {
     return (
@@ -62,6 +66,7 @@ export function PeerDialog({ self, member, digits, onClose }: PeerDialogProps): 
         <dt>Peer id</dt>
         <dd class="mono">{member.id}</dd>
       </dl>
+      <PathPanel explain={explain} />
     </Dialog>
   );
 }

@@ -19,6 +19,11 @@ const STAND_INS = {
   debug: "module.exports = () => () => {};",
   "queue-microtask": "module.exports = queueMicrotask.bind(globalThis);",
   buffer: "exports.Buffer = { from: (data) => new Uint8Array(data) };",
+  "err-code": "module.exports = (error) => error;",
+  "get-browser-rtc": `module.exports = () => {
+    const { RTCPeerConnection, RTCSessionDescription, RTCIceCandidate } = globalThis;
+    return RTCPeerConnection ? { RTCPeerConnection, RTCSessionDescription, RTCIceCandidate } : null;
+  };`,
   // Only ever used as text: for the names of a peer and of its channel.
   randombytes: `module.exports = (length) => ({
     toString: () => Array.from(crypto.getRandomValues(new Uint8Array(length)), (byte) => byte.toString(16).padStart(2, "0")).join(""),
@@ -26,13 +31,34 @@ const STAND_INS = {
 };
 
 /**
- * Leaves out statements that only write a debug log: half a kilobyte of sentences for nobody.
+ * Methods of simple-peer that are about sound and pictures, or about candidates that come with the description. Signals that would call
+ * them are refused before (src/webrtc/signal.ts).
+ */
+const UNUSED_IN_SIMPLE_PEER = [
+  "addTransceiver",
+  "addStream",
+  "addTrack",
+  "replaceTrack",
+  "removeTrack",
+  "removeStream",
+  "_requestMissingTransceivers",
+  "_onTrack",
+  "_startIceCompleteTimeout",
+];
+
+/** Statistics as every browser of today gives them; simple-peer also knows two older ways. */
+const STANDARD_STATS = "{ this._pc.getStats().then((reports) => cb(null, [...reports.values()]), cb); }";
+
+/**
+ * Leaves out statements that only write a debug log, half a kilobyte of sentences for nobody, and all that is about media.
  * @param {string} path
  */
-function withoutDebugLines(path) {
+function onlyData(path) {
   const source = readFileSync(path, "utf8").replace(/^ *this\._debug\((?:.|\n +)*?\)$/gm, "");
   if (/this\._debug\(/.test(source)) throw new Error(`simple-peer has changed: look at each this._debug( in ${path}`);
-  return source;
+  // Nor does anybody read the codes of its errors.
+  const data = withoutBodies(path, source.replace(/, 'ERR_[A-Z_]+'\)/g, ")"), UNUSED_IN_SIMPLE_PEER, "{}");
+  return withoutBodies(path, data, ["getStats"], STANDARD_STATS);
 }
 
 /**
@@ -45,14 +71,17 @@ export function slimSimplePeer() {
     setup(build) {
       const source = require.resolve("simple-peer");
       build.onResolve({ filter: /^simple-peer\/simplepeer\.min\.js$/ }, () => ({ path: source }));
-      build.onResolve({ filter: /^(debug|queue-microtask|buffer|randombytes|readable-stream)$/ }, ({ path, importer }) => {
-        // Nobody else may get these by accident.
-        if (importer !== source) return undefined;
-        if (path === "readable-stream") return { path: join(ROOT, "src/browser/simple-peer-stream.ts") };
-        return { path, namespace: "simple-peer-stand-in" };
-      });
+      build.onResolve(
+        { filter: /^(debug|queue-microtask|buffer|err-code|get-browser-rtc|randombytes|readable-stream)$/ },
+        ({ path, importer }) => {
+          // Nobody else may get these by accident.
+          if (importer !== source) return undefined;
+          if (path === "readable-stream") return { path: join(ROOT, "src/browser/simple-peer-stream.ts") };
+          return { path, namespace: "simple-peer-stand-in" };
+        },
+      );
       build.onLoad({ filter: /[\\/]simple-peer[\\/]index\.js$/ }, ({ path }) => ({
-        contents: withoutDebugLines(path),
+        contents: onlyData(path),
         loader: "js",
       }));
       build.onLoad({ filter: /.*/, namespace: "simple-peer-stand-in" }, ({ path }) => ({
@@ -63,10 +92,28 @@ export function slimSimplePeer() {
   };
 }
 
-/** How often cbor-x 1.6.9 makes code from text: once to see whether it may, and twice to read records, which we have off. */
-const FUNCTIONS_IN_CBOR = 3;
+/** How often cbor-x 1.6.9 makes code from text, beside reading records, which we have off: once, to see whether it may. */
+const FUNCTIONS_IN_CBOR = 1;
 /** What cbor-x 1.6.9 registers for tags that it reads, at its top level; our gate lets no tag through. */
 const READ_EXTENSIONS_IN_CBOR = 18;
+
+/**
+ * Functions of cbor-x's decoder that serve its records, packed values, shared structures, key maps, sequences, nesting and addon: our
+ * gate lets nothing through that leads there, and our options ask for none of it.
+ */
+const UNREACHED_IN_CBOR = [
+  "createStructureReader",
+  "setExtractor",
+  "decodeScanned",
+  "decodeMultiple",
+  "readBundleExt",
+  "loadShared",
+  "getPackedValues",
+  "registerTypedArray",
+  "encodeKeys",
+  "decodeKeys",
+  "saveState",
+];
 
 /**
  * The decoder of cbor-x as a module, of which unused parts can be left out. Each `new Function` becomes a call that
@@ -81,10 +128,11 @@ export function slimCbor() {
       const folder = join(require.resolve("cbor-x/package.json"), "..");
       build.onResolve({ filter: /^cbor-x\/index-no-eval$/ }, () => ({ path: join(folder, "decode.js"), sideEffects: false }));
       build.onLoad({ filter: /[\\/]cbor-x[\\/]decode\.js$/ }, ({ path }) => {
-        const parts = withoutReadExtensions(path).split("new Function(");
+        const source = withoutBodies(path, withoutReadExtensions(path), UNREACHED_IN_CBOR, "{ noFunction(); }");
+        const parts = source.split("new Function(");
         if (parts.length - 1 !== FUNCTIONS_IN_CBOR)
           throw new Error(`cbor-x has changed: look at each "new Function(" in ${path}`);
-        const contents = `function noFunction() { throw new Error("no code from text"); }\n${parts.join("noFunction(")}`;
+        const contents = `function noFunction() { throw new Error("left out of this build"); }\n${parts.join("noFunction(")}`;
         return { contents, loader: "js" };
       });
     },
@@ -92,14 +140,36 @@ export function slimCbor() {
 }
 
 /**
- * The statements of a file at its top level, with their texts.
  * @param {string} path
+ * @param {string} source
  */
-function statementsOf(path) {
+function parsed(path, source) {
   const ts = typescript();
-  const source = readFileSync(path, "utf8");
-  const file = ts.createSourceFile(path, source, ts.ScriptTarget.Latest, true, ts.ScriptKind.JS);
-  return { source, statements: file.statements.map((node) => ({ node, text: node.getText() })) };
+  return ts.createSourceFile(path, source, ts.ScriptTarget.Latest, true, ts.ScriptKind.JS);
+}
+
+/**
+ * Gives functions and methods another body, so that calls of them remain.
+ * @param {string} path
+ * @param {string} source
+ * @param {readonly string[]} names
+ * @param {string} instead
+ */
+function withoutBodies(path, source, names, instead) {
+  const ts = typescript();
+  /** @type {{ node: import("typescript").Node, text: string, instead: string }[]} */
+  const changes = [];
+  /** @param {import("typescript").Node} node */
+  const visit = (node) => {
+    const named = ts.isFunctionDeclaration(node) || ts.isMethodDeclaration(node);
+    const name = named ? node.name?.getText() : undefined;
+    if (named && node.body && name !== undefined && names.includes(name)) changes.push({ node: node.body, text: name, instead });
+    else ts.forEachChild(node, visit);
+  };
+  visit(parsed(path, source));
+  const missing = names.filter((name) => !changes.some(({ text }) => text === name));
+  if (missing.length > 0) throw new Error(`${path} has changed: it has no ${missing.join(", ")}`);
+  return replaced(source, changes);
 }
 
 /**
@@ -115,7 +185,8 @@ function replaced(source, changes) {
 
 /** @param {string} path */
 function withoutReadExtensions(path) {
-  const { source, statements } = statementsOf(path);
+  const source = readFileSync(path, "utf8");
+  const statements = parsed(path, source).statements.map((node) => ({ node, text: node.getText() }));
   const isRegistration = /^(currentExtensions\[|currentExtensionRanges\.push\(|for \(let i = 0; i < typedArrays\.length)/;
   // A semicolon stays: the file has none, and what stands before would go on in what stands behind.
   const changes = statements.filter(({ text }) => isRegistration.test(text)).map((found) => ({ ...found, instead: ";" }));

@@ -8,10 +8,11 @@ const HELP = `linknet - peer-to-peer networking, end-to-end encrypted
 Usage:
   linknet relay [options]        run a relay, which introduces peers to each other
   linknet chat ROOM [options]    chat in a room, in this terminal
+  linknet doctor [options]       what NAT is in between, who can be reached, and what would help
   linknet --version              print the version
   linknet --help                 print this
 
-"linknet relay --help" and "linknet chat --help" tell the options of each.
+"linknet relay --help", "linknet chat --help" and "linknet doctor --help" tell the options of each.
 `;
 
 type Command = (argv: string[]) => Promise<unknown>;
@@ -19,6 +20,7 @@ type Command = (argv: string[]) => Promise<unknown>;
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   // Imported when they are asked for, so that a relay carries none of the SDK in memory.
   relay: async () => (await import("../server/relay-command.js")).runRelayCommand,
+  doctor: async () => (await import("./doctor.js")).runDoctorCommand,
   chat: async () => (await import("../../demo-node/chat.js")).runChatCommand,
 };
 
@@ -46,7 +48,7 @@ async function main(argv: readonly string[]): Promise<number | undefined> {
   const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!load) {
     process.stderr.write(
-      `linknet: there is no command ${JSON.stringify(name)}; the commands are relay and chat. See linknet --help.\n`,
+      `linknet: there is no command ${JSON.stringify(name)}; the commands are relay, chat and doctor. See linknet --help.\n`,
     );
     return 2;
   }

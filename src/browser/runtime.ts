@@ -5,6 +5,7 @@ import type { Transport } from "../core/path/transport.js";
 import type { Clock, Runtime } from "../core/runtime.js";
 import { hasOwnWebRtc } from "../webrtc/webrtc-link.js";
 import { webrtcTransport } from "../webrtc/webrtc-transport.js";
+import { browserAdvice } from "./advice.js";
 import { browserClock } from "./clock.js";
 import { watchNetwork } from "./network-watch.js";
 import { nobleCrypto } from "./noble-crypto.js";
@@ -27,6 +28,7 @@ export function browserRuntime(options: NetworkManagerOptions = {}): Runtime {
     localAddresses: () => [],
     onNetworkChange: (callback) => watchNetwork(callback),
     onUnload: (callback) => watchUnload(callback),
+    advice: browserAdvice,
     maxConnections: 100,
   };
 }

@@ -2,6 +2,7 @@
 
 import { NetworkError } from "../core/errors.js";
 import { parseDialUrl } from "../core/path/dial-url.js";
+import { isLoopback } from "../core/path/ip-address.js";
 import type { Link } from "../core/path/link.js";
 import type { DialContext, Transport } from "../core/path/transport.js";
 import type { Clock } from "../core/runtime.js";
@@ -14,7 +15,7 @@ export function websocketTransport(clock: Clock): Transport {
 
 /**
  * Opens a link to `ws://host:port` or `wss://host`.
- * @throws NetworkError `ERR_ADDRESS_INVALID`, `ERR_PORT_INVALID`, `ERR_DIAL_FAILED`; the signal's reason when it is aborted
+ * @throws NetworkError `ERR_ADDRESS_INVALID`, `ERR_PORT_INVALID`, `ERR_DIAL_FORBIDDEN`, `ERR_DIAL_FAILED`; the signal's reason when it is aborted
  */
 export async function dialWebSocket(url: string, { signal }: DialContext, clock: Clock): Promise<Link> {
   return new WebSocketLink(await openWebSocket(url, signal), clock);
@@ -26,7 +27,7 @@ export async function dialWebSocket(url: string, { signal }: DialContext, clock:
  */
 export async function openWebSocket(url: string, signal: AbortSignal): Promise<WebSocket> {
   signal.throwIfAborted();
-  const { scheme } = parseDialUrl(url);
+  const { scheme, host } = parseDialUrl(url);
   if (scheme !== "ws" && scheme !== "wss") throw new NetworkError("ERR_ADDRESS_INVALID", "expected ws:// or wss://");
   const socket = connect(url);
   socket.binaryType = "arraybuffer";
@@ -38,7 +39,11 @@ export async function openWebSocket(url: string, signal: AbortSignal): Promise<W
     // The listeners stay until others take their place; what comes after the first outcome changes nothing.
     const onFailure = (): void => {
       signal.removeEventListener("abort", onAbort);
-      reject(new NetworkError("ERR_DIAL_FAILED", `${url}: no WebSocket answered; is it running and reachable from this page?`));
+      // Mixed content: the browser does not even try, and does not say so (W3C Mixed Content §4.4); the loopback is exempt.
+      const mixed = scheme === "ws" && globalThis.location?.protocol === "https:" && host !== "localhost" && !isLoopback(host);
+      if (mixed) reject(new NetworkError("ERR_DIAL_FORBIDDEN"));
+      else
+        reject(new NetworkError("ERR_DIAL_FAILED", `${url}: no WebSocket answered; is it running and reachable from this page?`));
     };
     signal.addEventListener("abort", onAbort, { once: true });
     socket.onopen = () => {
@@ -54,10 +59,8 @@ function connect(url: string): WebSocket {
   try {
     return new WebSocket(url);
   } catch (cause) {
-    const denied = (cause as { name?: unknown } | null)?.name === "SecurityError";
-    const detail = denied
-      ? "the browser forbids this address: a page from https:// may open only wss://, or ws:// to this machine; connect by PeerId instead"
-      : "the browser does not take this address";
-    throw new NetworkError("ERR_DIAL_FAILED", detail, { cause });
+    const isForbidden = (cause as { name?: unknown } | null)?.name === "SecurityError";
+    if (isForbidden) throw new NetworkError("ERR_DIAL_FORBIDDEN", undefined, { cause });
+    throw new NetworkError("ERR_DIAL_FAILED", "the browser does not take this address", { cause });
   }
 }

@@ -21,12 +21,14 @@ export interface SendOptions {
   readonly lane?: "interactive" | "bulk";
   /**
    * Drop the message when it could not be sent within this many ms, and tell `failed` with `ERR_MESSAGE_EXPIRED`. Once it is on
-   * its way it is delivered like any other. Such a message may be overtaken by others of its lane. Default: never dropped.
+   * its way it is delivered like any other, unless a datagram has lost it (on WebRTC) and it is too old by then. Such a message may
+   * overtake others of its lane, and be overtaken by them. Default: never dropped.
    */
   readonly ttlMs?: number;
   /**
-   * A newer message with the same key replaces this one while it waits; the replaced one fails with `ERR_MESSAGE_REPLACED`. For
-   * cursors, positions and whatever only the newest matters of. Default: nothing is replaced.
+   * A newer message with the same key replaces this one while it waits, or when a datagram has lost it (on WebRTC); the replaced one
+   * fails with `ERR_MESSAGE_REPLACED`. None is handed on behind a newer one of its key. For cursors, positions and whatever only the
+   * newest matters of. Default: nothing is replaced.
    */
   readonly latest?: string;
 }
@@ -43,5 +45,13 @@ export interface MessageCallbackOptions {
 /** What `deliver` takes beside the message. */
 export interface DeliverOptions extends SendOptions {
   /** Stops waiting when it aborts; the message may arrive all the same. */
+  readonly signal?: AbortSignal;
+}
+
+/** What `explain` takes about this side. */
+export interface ExplainOptions {
+  /** How long STUN servers have to tell about our NAT, in ms; after that it is told as unknown. Default 5 000. */
+  readonly timeoutMs?: number;
+  /** Gives up when it aborts; the call rejects with `signal.reason`. */
   readonly signal?: AbortSignal;
 }

@@ -31,6 +31,21 @@ export function deadline(clock: Clock, ms: Millis, parent: AbortSignal | undefin
   };
 }
 
+/** Resolves after a while, or rejects with the signal's reason when it aborts first. */
+export function pause(clock: Clock, ms: Millis, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = clock.after(ms, () => {
+      signal.removeEventListener("abort", stop);
+      resolve();
+    });
+    const stop = (): void => {
+      timer.cancel();
+      reject(signal.reason);
+    };
+    signal.addEventListener("abort", stop, { once: true });
+  });
+}
+
 /** Rejects with the signal's reason when it aborts first; what `work` gives later is handed to `late`, to be put away. */
 export function abortable<T>(work: Promise<T>, signal: AbortSignal, late?: (value: T) => void): Promise<T> {
   return new Promise<T>((resolve, reject) => {

@@ -1,9 +1,10 @@
 // Everything that exists between start() and stop(): listeners, relays, sessions, rooms, and the ways from one to the other.
 
+import type { ExplainOptions } from "./call-options.js";
 import { RECORD_OVERHEAD_BYTES } from "./channel/secure-channel.js";
 import { ChannelOpener } from "./connect/channel-opener.js";
 import { Dialer } from "./connect/dialer.js";
-import { InboundGate } from "./connect/inbound-gate.js";
+import { InboundGate, sourceOf } from "./connect/inbound-gate.js";
 import { type Peer, PeerTable, type PeerTableHandlers } from "./connect/peer-table.js";
 import { RELAY_RANK, RelaySet } from "./connect/relay-set.js";
 import { SharedAttempts } from "./connect/shared-attempts.js";
@@ -11,11 +12,14 @@ import { Ways } from "./connect/ways.js";
 import { type Deadline, deadline } from "./deadline.js";
 import { NetworkError, toNetworkError } from "./errors.js";
 import type { PeerId } from "./events.js";
+import { explainDeadline, explainNetwork } from "./explain/explain-network.js";
+import type { Facts } from "./explain/facts.js";
+import type { NetworkReport } from "./explain/report.js";
 import type { Identity } from "./identity.js";
 import type { OutgoingMessage } from "./message/message.js";
 import type { NetworkLimits, NetworkManagerOptions } from "./options.js";
-import { isLoopback, sourceKey } from "./path/ip-address.js";
 import type { Link } from "./path/link.js";
+import { type PortMapping, type PortMappingStatus, withMapped } from "./path/port-mapping.js";
 import type { Listener, Transport } from "./path/transport.js";
 import type { Room, RoomContext } from "./room.js";
 import { RoomSet } from "./room-set.js";
@@ -48,6 +52,7 @@ export class Engine {
   /** Peers that the application sent away: rooms do not bring them back. */
   readonly #sentAway = new Set<PeerId>();
   #listeners: Listener[] = [];
+  #mapping: PortMapping | null = null;
   #stopWatching: (() => void) | null = null;
   /** What is waited for; stop() ends it. */
   readonly #calls = new Set<Deadline>();
@@ -105,7 +110,13 @@ export class Engine {
   }
 
   get addresses(): readonly string[] {
-    return this.#listeners.flatMap((listener) => listener.addresses());
+    const own = this.#listeners.flatMap((listener) => listener.addresses());
+    return withMapped(own, this.#mapping?.addresses() ?? []);
+  }
+
+  /** What came of asking the gateway to let others in; `null` where nobody asked. */
+  get portMapping(): PortMappingStatus | null {
+    return this.#mapping?.status ?? null;
   }
 
   get relayUrls(): readonly string[] {
@@ -134,6 +145,8 @@ export class Engine {
       throw toNetworkError(error, "ERR_LISTEN_FAILED");
     }
     if (this.#stopped) throw stopped();
+    const onChange = (): void => this.peers.networkChanged();
+    this.#mapping = this.#runtime.mapPorts?.({ listeners: this.#listeners, host: this.#options.host, onChange }) ?? null;
     const stops = [
       this.#runtime.onNetworkChange(() => this.peers.networkChanged()),
       this.#runtime.onUnload?.(() => {
@@ -143,12 +156,8 @@ export class Engine {
     this.#stopWatching = () => {
       for (const stop of stops) stop?.();
     };
-    const limit = deadline(
-      this.#runtime.clock,
-      this.#limits.connectTimeoutMs,
-      undefined,
-      () => new NetworkError("ERR_RELAY_UNAVAILABLE"),
-    );
+    const late = (): NetworkError => new NetworkError("ERR_RELAY_UNAVAILABLE");
+    const limit = deadline(this.#runtime.clock, this.#limits.connectTimeoutMs, undefined, late);
     await this.#relays.join(this.#options.relays ?? [], this.#call(limit).signal);
     this.#done(limit);
   }
@@ -203,13 +212,30 @@ export class Engine {
     return this.#rooms.join(name, signal);
   }
 
+  /** How this side stands. @throws the signal's reason, or `ERR_CLOSED` when the engine stops meanwhile */
+  explain(options: ExplainOptions): Promise<NetworkReport> {
+    const limit = this.#call(explainDeadline(this.#runtime.clock, options));
+    return explainNetwork(this.facts, limit.signal).finally(() => this.#done(limit));
+  }
+
+  /** What `explain` is made of. */
+  get facts(): Facts {
+    return {
+      runtime: this.#runtime,
+      options: this.#options,
+      peerId: this.#identity.peerId,
+      port: this.port,
+      transports: this.#transports,
+      addresses: this.addresses,
+      portMapping: this.portMapping,
+      relays: this.#relays.clients,
+      stunServers: [...(this.#options.stunServers ?? []), ...this.#relays.stunServers],
+    };
+  }
+
   #reconnect(peerId: PeerId, signal: AbortSignal): Promise<PeerId> {
-    const limit = deadline(
-      this.#runtime.clock,
-      this.#limits.connectTimeoutMs,
-      signal,
-      () => new NetworkError("ERR_DIAL_TIMEOUT"),
-    );
+    const late = (): NetworkError => new NetworkError("ERR_DIAL_TIMEOUT");
+    const limit = deadline(this.#runtime.clock, this.#limits.connectTimeoutMs, signal, late);
     return this.#ways.again(peerId, limit.signal).finally(() => limit.clear());
   }
 
@@ -262,7 +288,7 @@ export class Engine {
   async #closeListeners(): Promise<void> {
     const listeners = this.#listeners;
     this.#listeners = [];
-    await Promise.all(listeners.map((listener) => listener.close()));
+    await Promise.all([this.#mapping, ...listeners].map((open) => open?.close()));
   }
 
   #tableContext(): ConstructorParameters<typeof PeerTable>[0] {
@@ -289,10 +315,9 @@ export class Engine {
         ownId: this.#identity.peerId,
         dialer: this.#dialer,
         negotiators: this.#transports,
-        stunServers: () => [...(this.#options.stunServers ?? []), ...this.#relays.stunServers],
+        stunServers: () => this.facts.stunServers,
         ownAddresses: () => this.addresses,
-        // A relay on loopback means that both are on this machine; without one, "dial 127.0.0.1" is somebody else's wish.
-        allowLoopback: () => this.#relays.urls.length > 0 && this.#relays.urls.every(isLoopbackUrl),
+        allowLoopback: () => this.#relays.isLocal,
         open: ({ link, rank }, initiator, peerId, signal) => this.#opener.connect(link, rank, initiator, peerId, signal),
         onError: (error) => this.#handlers.error(error),
       },
@@ -300,6 +325,7 @@ export class Engine {
       maxConnections: limits.maxConnections,
       evictIdle: this.#options.evictIdle ?? false,
       reconnect: (peerId, signal) => this.#reconnect(peerId, signal),
+      doubtRelays: () => this.#relays.probe(),
     };
   }
 }
@@ -312,17 +338,6 @@ const PARTIAL_BYTES = 256 * 1024 * 1024;
 
 /** The largest record: what a Noise message holds beside its tag. */
 const RECORD_BUFFER_BYTES = 65_535 - RECORD_OVERHEAD_BYTES;
-
-/** Whom the limits on unproven links are counted for: the address without its port. */
-function sourceOf(link: Link): string {
-  const host = /^(?:[a-z]+:\/\/)?(?:\[([^\]]+)\]|([^:/]+))(?::\d+)?/i.exec(link.remoteAddress ?? "");
-  return host ? sourceKey(host[1] ?? host[2]) : link.kind;
-}
-
-function isLoopbackUrl(url: string): boolean {
-  const host = new URL(url).hostname.replace(/^\[|\]$/g, "");
-  return host === "localhost" || isLoopback(host);
-}
 
 function stopped(): NetworkError {
   return new NetworkError("ERR_CLOSED", "stop() was called meanwhile");

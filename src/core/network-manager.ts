@@ -1,12 +1,14 @@
 // NetworkManager: what an application holds. The eleven methods of the contract, events, and the little around them.
 
 import { encodeUtf8 } from "./bytes.js";
-import type { ConnectOptions, DeliverOptions, MessageCallbackOptions, SendOptions } from "./call-options.js";
-import type { Peer } from "./connect/peer-table.js";
+import type { ConnectOptions, DeliverOptions, ExplainOptions, MessageCallbackOptions, SendOptions } from "./call-options.js";
+import { type Peer, peerInfo } from "./connect/peer-table.js";
 import { abortable, deadline } from "./deadline.js";
 import { Engine } from "./engine.js";
 import { NetworkError } from "./errors.js";
 import type { ConnectionStatus, EventHandler, NetworkEvents, PeerId, PeerInfo } from "./events.js";
+import { explainPath } from "./explain/explain-path.js";
+import type { NetworkReport, PathReport } from "./explain/report.js";
 import { fingerprint } from "./fingerprint.js";
 import { createIdentity, type Identity, isPeerId } from "./identity.js";
 import { decodeEnvelope, isPlainMessage } from "./message/envelope.js";
@@ -274,6 +276,18 @@ export class CoreNetworkManager {
     return fingerprint(this.peerId, peerId, this.#runtime.crypto);
   }
 
+  /**
+   * Tells how this side stands, asking relays and STUN servers anew; or why the path to a peer is what it is. Plain data, made for
+   * people and logs; it holds addresses and no secrets.
+   * @throws NetworkError `ERR_STATE_NOT_STARTED`, `ERR_PEER_UNKNOWN`, `ERR_CLOSED` by `stop()`; or `signal.reason`
+   */
+  explain(options?: ExplainOptions): Promise<NetworkReport>;
+  explain(peerId: PeerId): Promise<PathReport>;
+  async explain(about: PeerId | ExplainOptions = {}): Promise<NetworkReport | PathReport> {
+    const engine = this.#engine();
+    return typeof about === "string" ? explainPath(this.#peer(about), engine.facts) : engine.explain(about);
+  }
+
   // ---- inside ----------------------------------------------------------------------------------------------------------
 
   #engine(): Engine {
@@ -325,22 +339,6 @@ function fitsTicket(url: string): boolean {
 }
 
 const PING_TIMEOUT_MS = 10_000;
-
-function peerInfo({ session }: Peer): PeerInfo {
-  return {
-    id: session.peerId,
-    name: session.remoteName,
-    address: session.remoteAddress,
-    path: session.path,
-    status: session.status,
-    rttMs: session.rttMs,
-    messagesIn: session.usage.messagesIn,
-    messagesOut: session.usage.messagesOut,
-    bytesIn: session.usage.bytesIn,
-    bytesOut: session.usage.bytesOut,
-    queuedBytes: session.queuedBytes,
-  };
-}
 
 /** `await using net = …` where the runtime knows it: a method under a missing symbol would be called "undefined". */
 function addAsyncDispose(manager: CoreNetworkManager): void {

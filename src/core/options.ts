@@ -62,6 +62,12 @@ export interface NetworkManagerOptions {
   readonly wrtc?: unknown;
   /** Address to bind in Node. Default: all of them. */
   readonly host?: string;
+  /**
+   * Whether the router is asked to let others in at our ports, by PCP, NAT-PMP or UPnP. It is asked in the background after `start`, again
+   * before the time is over and when the network changes, and told to forget it by `stop`. The outside address then joins tickets and
+   * what peers are told. A router that knows no leases keeps what it opened when this process dies. Default `false`. Browsers ignore it.
+   */
+  readonly portMapping?: boolean;
   /** Whether a session on the relay moves to a direct path by itself. Default `true`. */
   readonly upgrade?: boolean;
   /**
@@ -124,6 +130,7 @@ const OPTION_NAMES: ReadonlySet<string> = new Set([
   "stunServers",
   "wrtc",
   "host",
+  "portMapping",
   "upgrade",
   "evictIdle",
   "limits",
@@ -159,13 +166,14 @@ export function checkOptions(options: NetworkManagerOptions): void {
   for (const name of Object.keys(options)) {
     if (!OPTION_NAMES.has(name)) throw invalid(`${name} is not known`);
   }
-  const { name, host, upgrade, evictIdle, limits, identity } = options;
+  const { name, host, portMapping, upgrade, evictIdle, limits, identity } = options;
   if (name !== undefined && (typeof name !== "string" || encodeUtf8(name).length > 64)) {
     throw invalid("name must be text of at most 64 bytes");
   }
   if (host !== undefined && typeof host !== "string") throw invalid("host must be an address to bind, as text");
-  if (upgrade !== undefined && typeof upgrade !== "boolean") throw invalid("upgrade must be true or false");
-  if (evictIdle !== undefined && typeof evictIdle !== "boolean") throw invalid("evictIdle must be true or false");
+  for (const [option, value] of Object.entries({ portMapping, upgrade, evictIdle })) {
+    if (value !== undefined && typeof value !== "boolean") throw invalid(`${option} must be true or false`);
+  }
   if (limits !== undefined && (typeof limits !== "object" || limits === null)) throw invalid("limits must be an object");
   if (identity instanceof Uint8Array && identity.length !== 32) throw invalid("identity must be a seed of 32 bytes");
   listOf("relays", options.relays).forEach(checkRelayUrl);

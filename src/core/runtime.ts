@@ -1,5 +1,7 @@
 // What a runtime brings. Core takes time, randomness, cryptography and sockets from here and knows neither Node nor a browser.
 
+import type { Advice } from "./explain/facts.js";
+import type { PortMapping, PortMappingContext } from "./path/port-mapping.js";
 import type { Transport } from "./path/transport.js";
 
 /** A moment or a span, in milliseconds. */
@@ -128,6 +130,12 @@ export interface Runtime {
    * Missing where there is no such moment.
    */
   onUnload?(callback: () => void): () => void;
+  /** What would improve things here, for `explain()`. */
+  readonly advice?: Advice;
+  /**
+   * Begins to ask the gateway to let others in, in the background. Missing where the options do not ask for it, or it cannot be done.
+   */
+  mapPorts?(context: PortMappingContext): PortMapping;
   /** Most sessions at the same time, unless the options say otherwise. */
   readonly maxConnections: number;
 }

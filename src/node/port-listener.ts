@@ -48,6 +48,7 @@ export async function openPortListener(options: PortListenerOptions): Promise<Li
   return {
     port: listener.bound.port,
     addresses: () => listener.addresses(host),
+    mappable: { protocol: "tcp", schemes: listener.schemes },
     close: () => listener.close(),
   };
 }
@@ -80,6 +81,10 @@ class PortListener {
     });
   }
 
+  get schemes(): readonly string[] {
+    return [...(this.#options.acceptRaw ? ["tcp"] : []), ...(this.#options.acceptWebSocket ? ["ws"] : [])];
+  }
+
   get bound(): AddressInfo {
     return this.#server.address() as AddressInfo;
   }
@@ -93,10 +98,7 @@ class PortListener {
     // Without IPv6 on the machine, "all addresses" are those of IPv4.
     if (bound.family === "IPv4") hosts = hosts.filter((address) => !address.includes(":"));
     const endpoints = hosts.map((address) => formatEndpoint(address, bound.port));
-    return [
-      ...(this.#options.acceptRaw ? endpoints.map((endpoint) => `tcp://${endpoint}`) : []),
-      ...(this.#options.acceptWebSocket ? endpoints.map((endpoint) => `ws://${endpoint}`) : []),
-    ];
+    return this.schemes.flatMap((scheme) => endpoints.map((endpoint) => `${scheme}://${endpoint}`));
   }
 
   /** Links that were handed over stay open, so this does not wait for the server's own "close", which comes after the last of them. */

@@ -3,11 +3,15 @@
 import type UDX from "udx-native";
 import type { UdxSocket } from "udx-native";
 import { NetworkError } from "../core/errors.js";
+import type { NatSummary } from "../core/explain/report.js";
 import type { Link } from "../core/path/link.js";
 import type { ListenContext, Listener, NegotiateContext, Negotiation, Transport } from "../core/path/transport.js";
 import type { Clock, CryptoProvider, Random } from "../core/runtime.js";
+import { BirthdayGate } from "../nat/birthday-gate.js";
+import { MAX_CANDIDATES } from "../nat/candidate.js";
 import type { Endpoint } from "../nat/datagram-port.js";
 import { type Punched, type PunchTools, punch } from "../nat/punch.js";
+import { nodeClock } from "./clock.js";
 import { NatMemory } from "./nat-memory.js";
 import { UdpLink } from "./udp-link.js";
 import { UdpPort } from "./udp-port.js";
@@ -19,12 +23,14 @@ export interface UdpSettings {
   readonly crypto: CryptoProvider;
   /** Addresses of this machine, as of now. */
   localAddresses(): readonly string[];
+  /** Where the gateway lets others in at this port, beside our own addresses. Default: nowhere. */
+  mappedEndpoints?(port: number): readonly Endpoint[];
   /** Brings UDX. @throws when it is not installed */
   loadUdx(): Promise<typeof UDX>;
 }
 
-/** Whether one of a process's attempts sends to random ports now: at any time no more than one does. */
-let birthdayTaken = false;
+/** Of this process, however many managers it has. */
+const birthdays = new BirthdayGate(nodeClock);
 
 /** The `udp` transport, rank 25. Without `udx-native` it is there and can do nothing. */
 export class UdpTransport implements Transport {
@@ -36,6 +42,7 @@ export class UdpTransport implements Transport {
   #udx: UDX | null = null;
   #port: UdpPort | null = null;
   #host: string | undefined;
+  #problem: NetworkError | null = null;
 
   constructor(settings: UdpSettings) {
     this.#settings = settings;
@@ -47,11 +54,23 @@ export class UdpTransport implements Transport {
     return this.#port ? (context) => this.#negotiate(context) : undefined;
   }
 
+  /** Why there is no UDP; known once somebody has started. */
+  get problem(): NetworkError | null {
+    return this.#problem;
+  }
+
+  /** There once the socket is open. */
+  get examine(): ((stunServers: readonly string[], signal: AbortSignal) => Promise<NatSummary | null>) | undefined {
+    const port = this.#port;
+    return port ? (stunServers, signal) => this.#examine(port, stunServers, signal) : undefined;
+  }
+
   async listen({ port, host }: ListenContext): Promise<Listener> {
     let Library: typeof UDX;
     try {
       Library = await this.#settings.loadUdx();
-    } catch {
+    } catch (cause) {
+      this.#problem = new NetworkError("ERR_UDP_UNAVAILABLE", undefined, { cause });
       return NOTHING;
     }
     this.#udx = new Library();
@@ -61,6 +80,7 @@ export class UdpTransport implements Transport {
     return {
       port: open.port,
       addresses: () => [],
+      mappable: { protocol: "udp", schemes: [] },
       close: async () => {
         if (this.#port === open) this.#port = null;
         open.close();
@@ -84,6 +104,16 @@ export class UdpTransport implements Transport {
     throw new NetworkError("ERR_LISTEN_FAILED", "UDP");
   }
 
+  // A socket of its own for the filtering: what our own has sent opened the NAT for it.
+  async #examine(port: UdpPort, stunServers: readonly string[], signal: AbortSignal): Promise<NatSummary | null> {
+    const fresh = new UdpPort(this.#bind(0));
+    try {
+      return await this.#nat.examine(port, fresh, stunServers, signal);
+    } finally {
+      fresh.close();
+    }
+  }
+
   #negotiate(context: NegotiateContext): Negotiation {
     const port = this.#port;
     if (!port) return { link: Promise.reject(new NetworkError("ERR_UDP_UNAVAILABLE")), receiveSignal: () => undefined };
@@ -105,13 +135,7 @@ export class UdpTransport implements Transport {
       openPort: async () => new UdpPort(this.#bind(0)),
       natView: (servers, signal) => this.#nat.view(port, servers, signal),
       mappedOf: (fresh, servers, signal) => this.#nat.mappedOf(fresh, servers, signal),
-      enterBirthday: () => {
-        if (birthdayTaken) return null;
-        birthdayTaken = true;
-        return () => {
-          birthdayTaken = false;
-        };
-      },
+      enterBirthday: () => birthdays.enter(),
     };
   }
 
@@ -119,7 +143,9 @@ export class UdpTransport implements Transport {
     const family = this.#port?.socket.address()?.family;
     const bound = this.#host === undefined || this.#host === "::" || this.#host === "0.0.0.0" ? null : this.#host;
     const hosts = bound === null ? this.#settings.localAddresses() : [bound];
-    return hosts.filter((host) => family === 6 || !host.includes(":")).map((host) => ({ host, port }));
+    const own = hosts.filter((host) => family === 6 || !host.includes(":")).map((host) => ({ host, port }));
+    const mapped = this.#settings.mappedEndpoints?.(port) ?? [];
+    return [...own.slice(0, MAX_CANDIDATES - mapped.length), ...mapped];
   }
 
   #link({ port, remote, ownStream, remoteStream }: Punched): Link {

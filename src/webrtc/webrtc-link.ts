@@ -4,7 +4,7 @@ import SimplePeer from "simple-peer/simplepeer.min.js";
 import { NetworkError } from "../core/errors.js";
 import type { IceServer } from "../core/options.js";
 import { formatEndpoint } from "../core/path/dial-url.js";
-import { type Link, LinkBase } from "../core/path/link.js";
+import { type Datagrams, type Link, LinkBase } from "../core/path/link.js";
 import type { Clock, Timer } from "../core/runtime.js";
 import { dtlsBinding } from "./fingerprint.js";
 import type { RtcSignal } from "./signal.js";
@@ -25,6 +25,18 @@ const CLOSE_DEADLINE_MS = 1_000;
 
 /** Messages that may come between the open channel and our knowing of it. */
 const MAX_EARLY_MESSAGES = 16;
+
+/**
+ * The channel for datagrams is known to both sides by its id alone, so neither tells the other of it. simple-peer's own channel takes
+ * 0 or 1, by the role in DTLS (RFC 8832 §6), and there are no others.
+ */
+const DATAGRAM_CHANNEL_ID = 10;
+
+/** What fits into one packet of a path that carries 1,280 bytes, behind the heads of IPv6, UDP, DTLS and SCTP. */
+const MAX_DATAGRAM_BYTES = 1_100;
+
+/** Bytes in the buffer of that channel above which datagrams are dropped: they would only come too late. */
+const DATAGRAM_HIGH_WATER_BYTES = 16 * 1024;
 
 /** How a connection is made. */
 export interface RtcSettings {
@@ -63,6 +75,7 @@ export function hasOwnWebRtc(): boolean {
  */
 export function connectWebRtc(initiator: boolean, settings: RtcSettings, handlers: RtcHandlers): RtcConnection {
   const peer = createPeer(initiator, settings);
+  const datagrams = createDatagramChannel(peer);
   let early: unknown[] | null = [];
   let link: WebRtcLink | null = null;
   let over = false;
@@ -87,7 +100,7 @@ export function connectWebRtc(initiator: boolean, settings: RtcSettings, handler
   peer.on("connect", () => {
     if (over || link) return;
     try {
-      link = new WebRtcLink(peer, settings.clock, describe(peer, initiator));
+      link = new WebRtcLink(peer, settings.clock, describe(peer, initiator), datagrams);
     } catch (error) {
       fail(error);
       return;
@@ -149,6 +162,18 @@ function createPeer(initiator: boolean, { iceServers, wrtc }: RtcSettings): Simp
     });
   } catch (error) {
     throw failure(error);
+  }
+}
+
+/** Before the offer or answer, so that nothing is negotiated again. @returns `undefined` where the implementation does not want to */
+function createDatagramChannel(peer: SimplePeer): RTCDataChannel | undefined {
+  try {
+    const settings = { negotiated: true, id: DATAGRAM_CHANNEL_ID, ordered: false, maxRetransmits: 0 };
+    const channel = peer._pc?.createDataChannel("", settings);
+    if (channel) channel.binaryType = "arraybuffer";
+    return channel;
+  } catch {
+    return undefined;
   }
 }
 
@@ -215,6 +240,7 @@ class WebRtcLink extends LinkBase {
   readonly kind = "webrtc";
   readonly maxFrameBytes: number;
   override readonly binding: Uint8Array;
+  readonly datagrams: Datagrams | undefined;
   readonly #peer: SimplePeer;
   readonly #channel: RTCDataChannel;
   readonly #clock: Clock;
@@ -223,7 +249,7 @@ class WebRtcLink extends LinkBase {
   #closing = false;
   #fault: NetworkError | null = null;
 
-  constructor(peer: SimplePeer, clock: Clock, details: Details) {
+  constructor(peer: SimplePeer, clock: Clock, details: Details, datagrams: RTCDataChannel | undefined) {
     super(details.remoteAddress);
     this.#peer = peer;
     this.#clock = clock;
@@ -232,6 +258,19 @@ class WebRtcLink extends LinkBase {
     this.binding = details.binding;
     details.channel.bufferedAmountLowThreshold = LOW_WATER_BYTES;
     details.channel.addEventListener("bufferedamountlow", () => this.#drain());
+    if (!datagrams) return;
+    datagrams.onmessage = ({ data }) => {
+      // Anything else is as good as lost.
+      if (data instanceof ArrayBuffer && data.byteLength <= MAX_DATAGRAM_BYTES) this.deliverDatagram(new Uint8Array(data));
+    };
+    this.datagrams = {
+      maxBytes: MAX_DATAGRAM_BYTES,
+      send: (datagram) => {
+        const fits = datagrams.readyState === "open" && datagrams.bufferedAmount <= DATAGRAM_HIGH_WATER_BYTES;
+        if (fits) datagrams.send(datagram as Uint8Array<ArrayBuffer>);
+        return fits;
+      },
+    };
   }
 
   send(frame: Uint8Array): boolean {

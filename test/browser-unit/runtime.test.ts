@@ -105,7 +105,7 @@ describe("dialling from a page", () => {
       throw new DOMException("An insecure WebSocket connection may not be initiated", "SecurityError");
     });
     await expect(dialWebSocket("ws://192.0.2.1:80", live(), clock)).rejects.toMatchObject({
-      code: "ERR_DIAL_FAILED",
+      code: "ERR_DIAL_FORBIDDEN",
       message: expect.stringContaining("https://"),
     });
   });

@@ -17,6 +17,7 @@ import { loginMessage } from "../../src/core/relay/relay-login.js";
 import { RELAY_REASONS } from "../../src/core/relay/relay-reason.js";
 import { roomIdOf } from "../../src/core/relay/relay-rooms.js";
 import { keepAlivePolicy } from "../../src/core/session/keep-alive.js";
+import { encodeNumbered, NumberedInbox } from "../../src/core/session/numbered.js";
 import { GOODBYE_REASONS, writeAck, writeData, writeHello, writeStream, writeStreamAck } from "../../src/core/session/record.js";
 import { CONTROL_KINDS } from "../../src/core/session/traffic.js";
 import { encodeStreamControl, STREAM_REASONS, type StreamControl } from "../../src/core/stream/stream-control.js";
@@ -68,6 +69,13 @@ function firstRelayFrame(frame: Uint8Array): Uint8Array {
   return sent[0] as Uint8Array;
 }
 
+/** How the first of numbered messages is acknowledged. */
+function numberAck(): Uint8Array {
+  const inbox = new NumberedInbox();
+  inbox.accept(encodeNumbered(0, 1, envelope));
+  return inbox.takeAck() ?? new Uint8Array(0);
+}
+
 /** A message on lane 0, from its kind on. */
 function control(kind: number, body: Uint8Array): Uint8Array {
   return concatBytes(Uint8Array.of(kind), body);
@@ -103,6 +111,8 @@ const EXAMPLES: Readonly<Record<string, () => Uint8Array | string | Promise<Uint
       writeData(writer, 1, 0, 4 + envelope.length).set(written(200, (stream) => stream.u32(envelope.length).bytes(envelope))),
     ),
   "hex ack": () => written(20, (writer) => writeAck(writer, 1, 4 + envelope.length, 4 * 1024 * 1024)),
+  "hex numbered": () => encodeNumbered(0, 1, envelope),
+  "hex number-ack": numberAck,
   "hex envelope": () => envelope,
   "hex request": () => encodeEnvelope(text("Hello"), messageId, sentAt, 1_000, "request"),
   "hex refusal": () => encodeRefusal(messageId, sentAt, "NOT_FOUND"),

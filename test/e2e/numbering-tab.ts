@@ -32,6 +32,9 @@ interface Evaluating {
   evaluate<Result>(body: () => Result | Promise<Result>): Promise<Result>;
 }
 
+/** Somebody whom a tab talks with: another tab, or not. */
+export type Named = Pick<NumberingTab, "peerId">;
+
 export class NumberingTab<Tab extends Evaluating = Evaluating> {
   readonly page: Tab;
   readonly peerId: PeerId;
@@ -74,8 +77,15 @@ export class NumberingTab<Tab extends Evaluating = Evaluating> {
     return new NumberingTab(page, peerId);
   }
 
-  async connectTo(other: NumberingTab): Promise<void> {
+  async connectTo(other: Named): Promise<void> {
     await this.page.evaluate((id) => (window as unknown as NumberingWindow).numbering.net.connectToPeer(id), other.peerId);
+  }
+
+  /** Dials a port of this machine. */
+  async connectToAddress(port: number): Promise<void> {
+    await this.page.evaluate(async (there) => {
+      await (window as unknown as NumberingWindow).numbering.net.connectToPeer("127.0.0.1", there);
+    }, port);
   }
 
   async joinRoom(name: string): Promise<void> {
@@ -85,7 +95,7 @@ export class NumberingTab<Tab extends Evaluating = Evaluating> {
   }
 
   /** Says the next number, again and again. */
-  async startTalking(other: NumberingTab): Promise<void> {
+  async startTalking(other: Named): Promise<void> {
     await this.page.evaluate(
       ([id, pauseMs]) => {
         const { numbering } = window as unknown as NumberingWindow;
@@ -111,29 +121,29 @@ export class NumberingTab<Tab extends Evaluating = Evaluating> {
     return (await this.#read()).said;
   }
 
-  async heardFrom(other: NumberingTab): Promise<unknown[]> {
+  async heardFrom(other: Named): Promise<unknown[]> {
     return (await this.#read()).heard[other.peerId] ?? [];
   }
 
   /** The statuses of the other one, in the order in which the callback was told. */
-  async statusesOf(other: NumberingTab): Promise<ConnectionStatus[]> {
+  async statusesOf(other: Named): Promise<ConnectionStatus[]> {
     return (await this.#read()).statuses[other.peerId] ?? [];
   }
 
-  async pathsTo(other: NumberingTab): Promise<LinkKind[]> {
+  async pathsTo(other: Named): Promise<LinkKind[]> {
     return (await this.#read()).paths[other.peerId] ?? [];
   }
 
-  async becomes(status: ConnectionStatus, other: NumberingTab, timeout = 20_000): Promise<void> {
+  async becomes(status: ConnectionStatus, other: Named, timeout = 20_000): Promise<void> {
     await expect.poll(async () => (await this.statusesOf(other)).at(-1), { timeout, message: "status" }).toBe(status);
   }
 
   /** As `becomes`, for a status that may pass quickly. */
-  async hasBeen(status: ConnectionStatus, other: NumberingTab): Promise<void> {
+  async hasBeen(status: ConnectionStatus, other: Named): Promise<void> {
     await expect.poll(() => this.statusesOf(other), { intervals: [200], message: "statuses" }).toContain(status);
   }
 
-  async movesTo(kind: LinkKind, other: NumberingTab, timeout = 20_000): Promise<void> {
+  async movesTo(kind: LinkKind, other: Named, timeout = 20_000): Promise<void> {
     await expect.poll(async () => (await this.pathsTo(other)).at(-1), { timeout, message: "path" }).toBe(kind);
   }
 
@@ -146,7 +156,7 @@ export class NumberingTab<Tab extends Evaluating = Evaluating> {
     await expect.poll(() => this.said(), { timeout, message: "said" }).toBeGreaterThanOrEqual(before + count);
   }
 
-  async hearsMore(other: NumberingTab, count = 10): Promise<void> {
+  async hearsMore(other: Named, count = 10): Promise<void> {
     const before = (await this.heardFrom(other)).length;
     await expect
       .poll(async () => (await this.heardFrom(other)).length, { message: "heard" })

@@ -2,7 +2,7 @@
 
 import { ByteWriter } from "../../src/core/bytes.js";
 import { type Hello, type RecordVisitor, readRecord, writeHello } from "../../src/core/session/record.js";
-import { MemoryWire } from "./memory-link.js";
+import { MemoryWire, type WireOptions } from "./memory-link.js";
 import { PlainChannel } from "./plain-channel.js";
 import type { SessionPair } from "./session-pair.js";
 
@@ -16,8 +16,8 @@ export class EvilPeer {
   hello: Hello | null = null;
   goodbyes: string[] = [];
 
-  constructor(pair: SessionPair) {
-    this.wire = new MemoryWire(pair.clock, { highWaterBytes: 64 * 1024 });
+  constructor(pair: SessionPair, options: WireOptions = {}) {
+    this.wire = new MemoryWire(pair.clock, { highWaterBytes: 64 * 1024, ...options });
     new PlainChannel(this.wire.accepting, false).join(pair.bob.session, 20);
     const visitor: RecordVisitor = {
       hello: (hello) => {

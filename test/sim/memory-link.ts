@@ -2,8 +2,11 @@
 
 import { EMPTY_BYTES } from "../../src/core/bytes.js";
 import { NetworkError } from "../../src/core/errors.js";
-import { DEFAULT_IN_FLIGHT_BYTES, LinkBase, type LinkKind } from "../../src/core/path/link.js";
+import { type Datagrams, DEFAULT_IN_FLIGHT_BYTES, LinkBase, type LinkKind } from "../../src/core/path/link.js";
 import type { Clock, Millis } from "../../src/core/runtime.js";
+
+/** What becomes of a datagram: after how long each copy of it arrives. None: it is lost. `null`: it is dropped before it leaves. */
+export type DatagramFate = (datagram: Uint8Array, index: number) => readonly Millis[] | null;
 
 export interface WireOptions {
   readonly kind?: LinkKind;
@@ -15,6 +18,10 @@ export interface WireOptions {
   /** Default: no limit. */
   readonly bytesPerMs?: number;
   readonly highWaterBytes?: number;
+  /** Whether the wire has datagrams, and what becomes of them. Default: it has none. */
+  readonly datagrams?: DatagramFate;
+  /** Whether the accepting end has them, where a test wants the two to differ. Default: as `datagrams`. */
+  readonly acceptingDatagrams?: DatagramFate | undefined;
   readonly binding?: Uint8Array;
   readonly acceptingBinding?: Uint8Array;
   /** As the accepting end sees the other one. */
@@ -31,11 +38,13 @@ class Lane {
   readonly #bytesPerMs: number;
   readonly #highWaterBytes: number;
   readonly frames: Uint8Array[] = [];
+  readonly datagrams: Uint8Array[] = [];
   tap: Tap | null = null;
   #freeAt: Millis = 0;
   #waitingBytes = 0;
   #blocked = false;
   #frozen = false;
+  #stalled = false;
   #late: (() => void)[] = [];
   cut = false;
 
@@ -70,6 +79,13 @@ class Lane {
     return !this.#blocked;
   }
 
+  datagram(datagram: Uint8Array, fate: DatagramFate, arrive: (datagram: Uint8Array) => void): boolean {
+    const arrivals = fate(datagram, this.datagrams.length);
+    this.datagrams.push(datagram);
+    for (const delayMs of arrivals ?? []) this.#at(this.#clock.now() + delayMs, () => arrive(datagram.slice()), true);
+    return arrivals !== null;
+  }
+
   /** Runs `event` behind all frames that were sent so far. */
   afterFrames(event: () => void): void {
     this.#at(Math.max(this.#clock.now(), this.#freeAt) + this.#delayMs, event);
@@ -79,20 +95,25 @@ class Lane {
     this.#frozen = true;
   }
 
+  stall(): void {
+    this.#stalled = true;
+  }
+
   thaw(): void {
     this.#frozen = false;
+    this.#stalled = false;
     const late = this.#late;
     this.#late = [];
     for (const event of late) this.#run(event);
   }
 
-  #at(when: Millis, event: () => void): void {
-    this.#clock.after(when - this.#clock.now(), () => this.#run(event));
+  #at(when: Millis, event: () => void, datagram = false): void {
+    this.#clock.after(when - this.#clock.now(), () => this.#run(event, datagram));
   }
 
-  #run(event: () => void): void {
+  #run(event: () => void, datagram = false): void {
     if (this.cut) return;
-    if (this.#frozen) this.#late.push(event);
+    if (this.#frozen || (this.#stalled && !datagram)) this.#late.push(event);
     else event();
   }
 }
@@ -103,16 +124,29 @@ export class MemoryLink extends LinkBase {
   readonly maxFrameBytes: number;
   override readonly binding: Uint8Array;
   override readonly inFlightBytes: number;
+  readonly datagrams: Datagrams | undefined;
   readonly #out: Lane;
   #other: MemoryLink | null = null;
 
-  constructor(kind: LinkKind, remoteAddress: string | null, binding: Uint8Array, options: WireOptions, out: Lane) {
+  constructor(
+    kind: LinkKind,
+    remoteAddress: string | null,
+    binding: Uint8Array,
+    fate: DatagramFate | undefined,
+    options: WireOptions,
+    out: Lane,
+  ) {
     super(remoteAddress);
     this.kind = kind;
     this.binding = binding;
     this.maxFrameBytes = options.maxFrameBytes ?? 65_535;
     this.inFlightBytes = options.inFlightBytes ?? DEFAULT_IN_FLIGHT_BYTES;
     this.#out = out;
+    this.datagrams = fate && {
+      maxBytes: 1_100,
+      send: (datagram) =>
+        !this.ended && this.#out.datagram(datagram.slice(), fate, (arrived) => this.#other?.deliverDatagram(arrived)),
+    };
   }
 
   plug(other: MemoryLink): void {
@@ -156,11 +190,12 @@ export class MemoryWire {
     this.#clock = clock;
     this.#forth = new Lane(clock, options);
     this.#back = new Lane(clock, options);
-    this.dialling = new MemoryLink(kind, "192.0.2.1:1", binding, options, this.#forth);
+    this.dialling = new MemoryLink(kind, "192.0.2.1:1", binding, options.datagrams, options, this.#forth);
     this.accepting = new MemoryLink(
       options.acceptingKind ?? kind,
       options.source ?? "192.0.2.2:2",
       options.acceptingBinding ?? binding,
+      "acceptingDatagrams" in options ? options.acceptingDatagrams : options.datagrams,
       options,
       this.#back,
     );
@@ -176,6 +211,16 @@ export class MemoryWire {
   /** Frames that the accepting end has sent. */
   get back(): readonly Uint8Array[] {
     return this.#back.frames;
+  }
+
+  /** Datagrams that the dialling end has sent. */
+  get datagramsForth(): readonly Uint8Array[] {
+    return this.#forth.datagrams;
+  }
+
+  /** Datagrams that the accepting end has sent. */
+  get datagramsBack(): readonly Uint8Array[] {
+    return this.#back.datagrams;
   }
 
   /** Bytes that wait in the buffers of both ends. */
@@ -204,6 +249,12 @@ export class MemoryWire {
   freeze(direction: "both" | "forth" | "back" = "both"): void {
     if (direction !== "back") this.#forth.freeze();
     if (direction !== "forth") this.#back.freeze();
+  }
+
+  /** Frames do not move any more, as when one of them was lost; datagrams do. */
+  stall(): void {
+    this.#forth.stall();
+    this.#back.stall();
   }
 
   thaw(): void {

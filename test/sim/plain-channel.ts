@@ -11,6 +11,7 @@ export class PlainChannel implements SessionChannel {
   readonly link: Link;
   readonly initiator: boolean;
   readonly maxRecordBytes: number;
+  readonly datagrams: SessionChannel["datagrams"];
   #open = true;
   #owner: Owner | null = null;
 
@@ -18,6 +19,7 @@ export class PlainChannel implements SessionChannel {
     this.link = link;
     this.initiator = initiator;
     this.maxRecordBytes = link.maxFrameBytes - 16;
+    this.datagrams = link.datagrams;
   }
 
   get isOpen(): boolean {
@@ -30,6 +32,7 @@ export class PlainChannel implements SessionChannel {
     if (!this.#open) this.#owner.closed(null);
     this.link.attach({
       frame: (frame) => this.#open && this.#owner?.record(frame),
+      datagram: (datagram) => this.#open && this.#owner?.datagram(datagram),
       drain: () => this.#open && this.#owner?.drain(),
       closed: (error) => this.#end(error),
     });

@@ -1,10 +1,11 @@
 // Schedules: what happens to two peers, step by step, drawn at random; and what must hold when they are over.
 
 import fc from "fast-check";
-import type { Millis } from "../../src/core/runtime.js";
+import type { Clock, Millis } from "../../src/core/runtime.js";
 import type { Lane } from "../../src/core/session/record.js";
 import type { MemoryWire } from "./memory-link.js";
 import { LANE_BULK, LANE_CONTROL, LANE_INTERACTIVE, type SessionPair, type SimPeer } from "./session-pair.js";
+import type { ThawOrder } from "./sim-process.js";
 
 export type Step =
   | { readonly do: "wait"; readonly ms: Millis }
@@ -21,7 +22,8 @@ export type Step =
   | { readonly do: "close"; readonly wire: number; readonly end: "dialling" | "accepting" }
   | { readonly do: "freeze"; readonly wire: number; readonly direction: "both" | "forth" | "back"; readonly ms: Millis }
   | { readonly do: "hold"; readonly by: "alice" | "bob"; readonly ms: Millis }
-  | { readonly do: "restart"; readonly by: "alice" | "bob" };
+  | { readonly do: "restart"; readonly by: "alice" | "bob" }
+  | { readonly do: "sleep"; readonly by: "alice" | "bob"; readonly ms: Millis; readonly thaw: ThawOrder };
 
 const who = fc.constantFrom("alice" as const, "bob" as const);
 const lane = fc.constantFrom(LANE_INTERACTIVE, LANE_BULK, LANE_INTERACTIVE, LANE_CONTROL);
@@ -82,6 +84,25 @@ export const schedulesWithRestarts = fc.array(
   { minLength: 1, maxLength: 40, size: "max" },
 );
 
+/** Schedules in which processes freeze and thaw as well: for less and for more than a keep-alive waits, and than 20 s. */
+export const schedulesWithSleep = fc.array(
+  fc.oneof(
+    ...usualSteps,
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        do: fc.constant("sleep" as const),
+        by: who,
+        ms: fc.constantFrom(5, 300, 4000, 14_000, 30_000, 60_000),
+        thaw: fc.constantFrom("timers first" as const, "arrivals first" as const),
+      }),
+    },
+    // Long enough that somebody notices.
+    { weight: 2, arbitrary: fc.record({ do: fc.constant("wait" as const), ms: fc.constantFrom(9_000, 30_000) }) },
+  ),
+  { minLength: 1, maxLength: 40, size: "max" },
+);
+
 /** Runs a schedule on a pair that is connected by `first`. @returns all wires that there were */
 export function runSchedule(pair: SessionPair, first: MemoryWire, steps: readonly Step[]): MemoryWire[] {
   const wires = [first];
@@ -110,11 +131,18 @@ export function runSchedule(pair: SessionPair, first: MemoryWire, steps: readonl
         break;
       }
       case "hold":
-        pair[step.by].hold = () => later(pair, step.ms);
+        pair[step.by].hold = () => later(pair[step.by].process.clock, step.ms);
         break;
       case "restart": {
         pair[step.by].restart();
         for (const wire of wires) wire.cut(0, 0);
+        break;
+      }
+      case "sleep": {
+        const { process } = pair[step.by];
+        if (process.frozen) break;
+        process.freeze();
+        pair.clock.after(step.ms, () => process.thaw(step.thaw));
         break;
       }
     }
@@ -123,24 +151,26 @@ export function runSchedule(pair: SessionPair, first: MemoryWire, steps: readonl
 }
 
 /** Like a promise that settles after a time, but without microtasks, which would need a real turn of the event loop. */
-function later(pair: SessionPair, ms: Millis): PromiseLike<void> {
+function later(clock: Clock, ms: Millis): PromiseLike<void> {
   return {
     // biome-ignore lint/suspicious/noThenProperty: it stands in for a promise
     then: (done) => {
-      pair.clock.after(ms, () => done?.());
-      return later(pair, ms) as PromiseLike<never>;
+      clock.after(ms, () => done?.());
+      return later(clock, ms) as PromiseLike<never>;
     },
   };
 }
 
 function send(peer: SimPeer, into: Lane, bytes: number): void {
-  if (peer.session.status !== "disconnected") peer.send(into, bytes);
+  if (peer.session.status !== "disconnected" && !peer.process.frozen) peer.send(into, bytes);
 }
 
 /** Brings both together again over a good link, and waits until all is quiet. */
 export function settle(pair: SessionPair, wires: readonly MemoryWire[]): MemoryWire {
-  pair.alice.hold = null;
-  pair.bob.hold = null;
+  for (const peer of [pair.alice, pair.bob]) {
+    peer.hold = null;
+    if (peer.process.frozen) peer.process.thaw();
+  }
   for (const wire of wires) wire.thaw();
   pair.run(4_000);
   const last = pair.link({ kind: "last", rank: 1 });

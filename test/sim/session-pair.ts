@@ -2,6 +2,7 @@
 
 import type { NetworkError } from "../../src/core/errors.js";
 import type { ConnectionStatus } from "../../src/core/events.js";
+import type { Link } from "../../src/core/path/link.js";
 import type { Millis } from "../../src/core/runtime.js";
 import { EndedInstances } from "../../src/core/session/ended-instances.js";
 import { PartialBudget } from "../../src/core/session/partial-budget.js";
@@ -12,6 +13,7 @@ import type { ByteStream } from "../../src/core/stream/byte-stream.js";
 import { MemoryWire, type WireOptions } from "./memory-link.js";
 import { PlainChannel } from "./plain-channel.js";
 import { SeededRandom } from "./seeded-random.js";
+import { SimProcess } from "./sim-process.js";
 import { VirtualClock } from "./virtual-clock.js";
 
 /** The largest record: what a Noise message holds beside its tag (Noise §3). */
@@ -75,11 +77,14 @@ export class SimPeer {
   acknowledgements = 0;
   /** How often the process has died so far. */
   life = 0;
+  /** The process that runs the session; it can be frozen. */
+  process: SimProcess;
 
   constructor(name: string, pair: SessionPair, options: Partial<SessionContext>) {
     this.name = name;
     this.#pair = pair;
     this.#options = options;
+    this.process = new SimProcess(pair.clock);
     this.session = this.#newSession();
   }
 
@@ -107,6 +112,7 @@ export class SimPeer {
   /** Forgets everything, as a process that was killed: its wires are cut by the caller. */
   restart(): void {
     this.life++;
+    this.process = new SimProcess(this.#pair.clock);
     this.#renew();
   }
 
@@ -133,7 +139,7 @@ export class SimPeer {
     const session: PeerSession = new PeerSession(
       this.name === "alice" ? "bob" : "alice",
       {
-        clock: this.#pair.clock,
+        clock: this.process.clock,
         random: this.#pair.random,
         ownId: this.name,
         ownName: this.name,
@@ -208,10 +214,12 @@ export class SessionPair {
     const wire = new MemoryWire(this.clock, plan);
     const [dialler, accepter] = plan.from === "bob" ? [this.bob, this.alice] : [this.alice, this.bob];
     const rank = plan.rank ?? 20;
-    this.clock.after(plan.acceptAfterMs ?? plan.delayMs ?? 1, () =>
-      new PlainChannel(wire.accepting, false).join(accepter.ready(), rank),
-    );
-    new PlainChannel(wire.dialling, true).join(dialler.ready(), rank);
+    const join = (peer: SimPeer, end: Link, initiator: boolean): void => {
+      const { process } = peer;
+      process.arrive(() => new PlainChannel(process.link(end), initiator).join(peer.ready(), rank));
+    };
+    this.clock.after(plan.acceptAfterMs ?? plan.delayMs ?? 1, () => join(accepter, wire.accepting, false));
+    join(dialler, wire.dialling, true);
     return wire;
   }
 

@@ -11,6 +11,8 @@ import { nodeProvider } from "../crypto/providers.js";
 import { run } from "./flush.js";
 import { MemoryWire, type WireOptions } from "./memory-link.js";
 import { SeededRandom } from "./seeded-random.js";
+import { SimProcess } from "./sim-process.js";
+import { SimRelay } from "./sim-relay.js";
 import { VirtualClock } from "./virtual-clock.js";
 
 /** One kind of link that the network has. Its scheme is its kind: `near://10.0.0.1:1000`. */
@@ -35,6 +37,8 @@ export interface SimWire {
 /** A manager, and what its callbacks were told. */
 export class SimNode {
   readonly name: string;
+  /** What the manager runs in; it can be frozen. */
+  readonly process: SimProcess;
   readonly manager: CoreNetworkManager;
   readonly statuses: ConnectionStatus[] = [];
   readonly paths: string[] = [];
@@ -42,8 +46,9 @@ export class SimNode {
   readonly errors: NetworkError[] = [];
   networkChanged: () => void = () => {};
 
-  constructor(name: string, manager: (node: SimNode) => CoreNetworkManager) {
+  constructor(name: string, process: SimProcess, manager: (node: SimNode) => CoreNetworkManager) {
     this.name = name;
+    this.process = process;
     this.manager = manager(this);
     this.manager.setConnectionCallback((_peerId, status) => this.statuses.push(status));
     this.manager.setMessageCallback((message) => this.messages.push(message.payload));
@@ -54,6 +59,8 @@ export class SimNode {
 
 export class SimNetwork {
   readonly clock = new VirtualClock();
+  /** For nodes that are given any URL in `relays`. */
+  readonly relay = new SimRelay(this.clock, 30);
   readonly wires: SimWire[] = [];
   /** Kinds that lead nowhere at the moment. */
   readonly down = new Set<string>();
@@ -71,14 +78,14 @@ export class SimNetwork {
   async node(name: string, abilities: SimAbilities = {}, options: NetworkManagerOptions = {}): Promise<SimNode> {
     const number = ++this.#nodes;
     const random = new SeededRandom(1000 + number);
-    const node = new SimNode(name, (self) => {
+    const node = new SimNode(name, new SimProcess(this.clock), (self) => {
       const runtime: Runtime = {
         name: "node",
-        clock: this.clock,
+        clock: self.process.clock,
         random,
         crypto: nodeProvider,
-        transports: this.#kinds.map((kind) => this.#transport(kind, name, number, abilities)),
-        openRelaySocket: () => Promise.reject(new NetworkError("ERR_RELAY_UNAVAILABLE")),
+        transports: this.#kinds.map((kind) => this.#transport(kind, self, number, abilities)),
+        openRelaySocket: (_url, handlers) => this.relay.open(handlers, name),
         localAddresses: () => [],
         onNetworkChange: (callback) => {
           self.networkChanged = callback;
@@ -88,7 +95,9 @@ export class SimNetwork {
       };
       return new CoreNetworkManager(options, runtime);
     });
-    await node.manager.start();
+    const started = node.manager.start();
+    if (options.relays) await this.run(500);
+    await started;
     return node;
   }
 
@@ -101,7 +110,7 @@ export class SimNetwork {
     return run(this.clock, ms);
   }
 
-  #transport(kind: SimKind, name: string, number: number, abilities: SimAbilities): Transport {
+  #transport(kind: SimKind, { name, process }: SimNode, number: number, abilities: SimAbilities): Transport {
     const address = `${kind.kind}://10.0.0.${number}:1000`;
     const canListen = abilities.listen?.includes(kind.kind) ?? true;
     const canDial = abilities.dial?.includes(kind.kind) ?? true;
@@ -109,11 +118,11 @@ export class SimNetwork {
       kind: kind.kind,
       schemes: [kind.kind],
       rank: kind.rank,
-      ...(canDial ? { dial: (url) => this.#dial(kind, url, name) } : {}),
+      ...(canDial ? { dial: (url) => this.#dial(kind, url, name, process) } : {}),
       ...(canListen
         ? {
             listen: async ({ onLink }) => {
-              this.#listening.set(address, { name, accept: onLink });
+              this.#listening.set(address, { name, accept: (link) => process.arrive(() => onLink(process.link(link))) });
               return {
                 port: null,
                 addresses: () => [address],
@@ -127,14 +136,14 @@ export class SimNetwork {
     };
   }
 
-  async #dial(kind: SimKind, url: string, from: string): Promise<Link> {
+  async #dial(kind: SimKind, url: string, from: string, process: SimProcess): Promise<Link> {
     this.dials.push({ kind: kind.kind, from, at: this.clock.now() });
     const target = this.#listening.get(url);
-    await new Promise<void>((resolve) => this.clock.after(2 * (kind.delayMs ?? 1), resolve));
+    await new Promise<void>((resolve) => this.clock.after(2 * (kind.delayMs ?? 1), () => process.arrive(resolve)));
     if (!target || this.down.has(kind.kind)) throw new NetworkError("ERR_DIAL_REFUSED");
     const wire = new MemoryWire(this.clock, kind);
     this.wires.push({ kind: kind.kind, from, to: target.name, wire });
     target.accept(wire.accepting);
-    return wire.dialling;
+    return process.link(wire.dialling);
   }
 }

@@ -51,8 +51,30 @@ async function connect(
   return [new Heard(both[0]), new Heard(both[1])];
 }
 
+/** Sends a datagram as soon as the channel for them is open: each of the two opens by itself. */
+async function sendDatagram(link: Link, datagram: Uint8Array): Promise<void> {
+  await vi.waitFor(() => expect(link.datagrams?.send(datagram)).toBe(true), { interval: 5 });
+}
+
+/** Takes part in the making of every data channel. @returns how to stop that */
+function onCreate(make: (create: () => RTCDataChannel, settings: RTCDataChannelInit | undefined) => RTCDataChannel): () => void {
+  const { prototype } = (wrtc as { RTCPeerConnection: typeof RTCPeerConnection }).RTCPeerConnection;
+  const original = prototype.createDataChannel;
+  prototype.createDataChannel = function (label, settings) {
+    return make(() => original.call(this, label, settings), settings);
+  };
+  return () => {
+    prototype.createDataChannel = original;
+  };
+}
+
+/** The other end of a link's channel for datagrams. */
+function datagramChannelOf(connection: RTCPeerConnection): RTCDataChannel {
+  return connection.createDataChannel("", { negotiated: true, id: 10, ordered: false, maxRetransmits: 0 });
+}
+
 /** The data channel below a link's other end, for sending what no link would send. */
-function rawPair(): Promise<{ channel: RTCDataChannel; heard: Heard }> {
+function rawPair(): Promise<{ connection: RTCPeerConnection; channel: RTCDataChannel; heard: Heard }> {
   const connection = new (wrtc as { RTCPeerConnection: typeof RTCPeerConnection }).RTCPeerConnection({ iceServers: [] });
   const channel = connection.createDataChannel("raw");
   channel.binaryType = "arraybuffer";
@@ -73,8 +95,8 @@ function rawPair(): Promise<{ channel: RTCDataChannel; heard: Heard }> {
       links.push(link);
       const heard = new Heard(link);
       void heard.closed.then(() => connection.close());
-      if (channel.readyState === "open") resolve({ channel, heard });
-      else channel.onopen = () => resolve({ channel, heard });
+      if (channel.readyState === "open") resolve({ connection, channel, heard });
+      else channel.onopen = () => resolve({ connection, channel, heard });
     }, reject);
   });
 }
@@ -126,6 +148,88 @@ describe("a webrtc link", () => {
     await a.until((heard) => heard.drains === 1);
     expect(a.link.send(pattern(10))).toBe(true);
     await b.until((heard) => heard.frames.length === sent + 1);
+  });
+
+  test("has datagrams beside its frames, each at most once and whole, both ways, and they are no frames", async () => {
+    const [a, b] = await connect();
+    const sizes = [1, 20, 1_100];
+    // One by one: nothing is lost over the loopback as long as nothing piles up.
+    for (const [i, size] of sizes.entries()) {
+      await sendDatagram(a.link, pattern(size, i));
+      await sendDatagram(b.link, pattern(size, i + 1));
+      await b.until((heard) => heard.datagrams.length > i);
+      await a.until((heard) => heard.datagrams.length > i);
+    }
+    expect(b.datagrams).toEqual(sizes.map((size, i) => pattern(size, i)));
+    expect(a.datagrams).toEqual(sizes.map((size, i) => pattern(size, i + 1)));
+    expect(a.datagrams[0]?.constructor).toBe(Uint8Array);
+    a.link.send(pattern(5));
+    await b.until((heard) => heard.frames.length === 1);
+    expect(b.datagrams.length).toBe(sizes.length);
+    a.link.close();
+    await b.closed;
+    expect(b.link.datagrams?.send(pattern(5))).toBe(false);
+  });
+
+  test("drops a datagram when more wait to leave than would come in time, and queues nothing", async () => {
+    const channels: RTCDataChannel[] = [];
+    const restore = onCreate((create) => {
+      const channel = create();
+      channels.push(channel);
+      return channel;
+    });
+    const [a, b] = await connect().finally(restore);
+    const second = channels.filter((channel) => channel.negotiated);
+    expect(second.map(({ ordered, maxRetransmits }) => [ordered, maxRetransmits])).toEqual([
+      [false, 0],
+      [false, 0],
+    ]);
+    await sendDatagram(a.link, pattern(1));
+    const holds = (bytes: number): void => {
+      for (const channel of second) Object.defineProperty(channel, "bufferedAmount", { value: bytes, configurable: true });
+    };
+    holds(16 * 1024 + 1);
+    expect(a.link.datagrams?.send(pattern(5))).toBe(false);
+    holds(16 * 1024);
+    expect(a.link.datagrams?.send(pattern(4))).toBe(true);
+    await b.until((heard) => heard.datagrams.length === 2);
+    expect(b.datagrams.map(({ length }) => length)).toEqual([1, 4]);
+  });
+
+  test("carries frames as ever where the other side has no second channel", async () => {
+    const { channel, heard } = await rawPair();
+    channel.send(pattern(9).slice());
+    await heard.until(({ frames }) => frames.length === 1);
+    await sendDatagram(heard.link, pattern(9));
+    heard.link.send(pattern(7));
+    const back = await new Promise((resolve) => {
+      channel.onmessage = ({ data }) => resolve(new Uint8Array(data as ArrayBuffer));
+    });
+    expect(back).toEqual(pattern(7));
+  });
+
+  test("has no datagrams where the implementation refuses a second channel, and is a link all the same", async () => {
+    const restore = onCreate((create, settings) => {
+      if (settings?.negotiated) throw new TypeError("one channel is all there is");
+      return create();
+    });
+    const [a, b] = await connect().finally(restore);
+    expect([a.link.datagrams, b.link.datagrams]).toEqual([undefined, undefined]);
+    a.link.send(pattern(9));
+    await b.until((heard) => heard.frames.length === 1);
+  });
+
+  test("takes no notice of text, and of what is too long, on its channel for datagrams", async () => {
+    const { connection, channel, heard } = await rawPair();
+    const second = datagramChannelOf(connection);
+    await vi.waitFor(() => expect(second.readyState).toBe("open"));
+    second.send("hello");
+    second.send(pattern(1_101).slice());
+    second.send(pattern(1_100).slice());
+    await heard.until(({ datagrams }) => datagrams.length > 0);
+    expect(heard.datagrams).toEqual([pattern(1_100)]);
+    channel.send(pattern(9).slice());
+    await heard.until(({ frames }) => frames.length === 1);
   });
 
   test("refuses a text message", async () => {

@@ -10,6 +10,9 @@ export const MAX_PROOF_BYTES = 1024;
 const CONTEXT = encodeUtf8("linknet static key proof 1\0");
 const FIXED_BYTES = 32 + 64 + 4;
 
+/** Bit of the capabilities: this side sends and takes datagrams on the link of this handshake. */
+export const CAPABILITY_DATAGRAMS = 1;
+
 export type Role = "initiator" | "responder";
 
 /** What an identity key signs: this static key, in this role, in answer to this ephemeral key of the other side. */
@@ -18,7 +21,7 @@ export function proofMessage(role: Role, ownStatic: Uint8Array, remoteEphemeral:
   return concatBytes(CONTEXT, Uint8Array.of(role === "initiator" ? 0 : 1), ownStatic, remoteEphemeral);
 }
 
-/** @param capabilities - bit set of 32 bits; none is defined in version 1 */
+/** @param capabilities - bit set of 32 bits, such as {@link CAPABILITY_DATAGRAMS} */
 export function encodeProof(identityKey: Uint8Array, signature: Uint8Array, capabilities = 0): Uint8Array {
   return new ByteWriter(FIXED_BYTES).bytes(identityKey).bytes(signature).u32(capabilities).done();
 }
@@ -43,9 +46,14 @@ export function verifyProof(
   const reader = new ByteReader(payload);
   const identityKey = reader.bytes(32).slice();
   const signature = reader.bytes(64);
-  // Capabilities and whatever a later version appends are covered by the handshake hash and ignored here.
+  // The capabilities and whatever a later version appends are not signed: the handshake hash covers them.
   if (!crypto.verify(identityKey, proofMessage(role, remoteStatic, ownEphemeral), signature)) {
     throw new NetworkError("ERR_HANDSHAKE_FAILED", "no valid proof");
   }
   return identityKey;
+}
+
+/** The capabilities of a proof that was verified; bits that nobody has defined yet are among them. */
+export function readCapabilities(proof: Uint8Array): number {
+  return new ByteReader(proof, FIXED_BYTES - 4).u32();
 }

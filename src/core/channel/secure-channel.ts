@@ -8,8 +8,17 @@ import type { CipherState } from "../noise/cipher-state.js";
 import { HandshakeState } from "../noise/handshake-state.js";
 import type { Link } from "../path/link.js";
 import type { CipherName, Clock, CryptoProvider, DhKeyPair, Millis, Timer } from "../runtime.js";
-import { encodeProof, MAX_PROOF_BYTES, proofMessage, type Role, verifyProof } from "./identity-proof.js";
+import {
+  CAPABILITY_DATAGRAMS,
+  encodeProof,
+  MAX_PROOF_BYTES,
+  proofMessage,
+  type Role,
+  readCapabilities,
+  verifyProof,
+} from "./identity-proof.js";
 import { decodePreamble, encodePreamble, PREAMBLE_BYTES, prologue, protocolName } from "./preamble.js";
+import { DATAGRAM_LABEL, SealedDatagrams } from "./sealed-datagrams.js";
 
 /** Bytes that sealing adds to a record: the tag. */
 export const RECORD_OVERHEAD_BYTES = 16;
@@ -39,6 +48,8 @@ export interface ChannelHandlers {
   open(peerId: PeerId, channel: SecureChannel): void;
   /** One record, authentic and in order. The bytes belong to the receiver. */
   record(plaintext: Uint8Array): void;
+  /** One datagram, authentic, at most once. The bytes belong to the receiver. */
+  datagram(plaintext: Uint8Array): void;
   drain(): void;
   /** The channel is over; called exactly once, also when it never opened. */
   closed(error: NetworkError | null): void;
@@ -61,11 +72,14 @@ export class SecureChannel {
   readonly initiator: boolean;
   /** Largest record that `send` takes, in bytes. */
   readonly maxRecordBytes: number;
+  /** Datagrams, sealed on the way; missing where the link or the other side has none, and until the channel is open. */
+  datagrams: SealedDatagrams | undefined;
   readonly #context: ChannelContext;
   readonly #handlers: ChannelHandlers;
   readonly #expected: PeerId | null;
   #state: ChannelState;
   #peerId: PeerId | null = null;
+  #remoteCapabilities = 0;
   #busy = false;
   #sealed = 0;
   #opened = 0;
@@ -85,6 +99,10 @@ export class SecureChannel {
     this.#state = { kind: "handshaking", noise: null, deadline };
     link.attach({
       frame: (frame) => this.#frame(frame),
+      datagram: (datagram) => {
+        const plaintext = this.isOpen && this.datagrams?.open(datagram);
+        if (plaintext) this.#guard(() => this.#handlers.datagram(plaintext));
+      },
       drain: () => {
         if (this.#state.kind === "open") this.#handlers.drain();
       },
@@ -189,6 +207,7 @@ export class SecureChannel {
     const { remoteStatic, localEphemeral } = noise;
     if (!remoteStatic || !localEphemeral) throw new NetworkError("ERR_HANDSHAKE_FAILED");
     const key = verifyProof(payload, from, remoteStatic, localEphemeral, this.#context.crypto);
+    this.#remoteCapabilities = readCapabilities(payload);
     const peerId = encodePeerId(key);
     if (peerId === this.#context.identity.peerId) throw new NetworkError("ERR_DIAL_SELF");
     if (this.#expected !== null && peerId !== this.#expected) {
@@ -210,13 +229,17 @@ export class SecureChannel {
     } else {
       signature = pending;
     }
-    this.link.send(noise.writeMessage(encodeProof(identity.publicKey, signature)));
+    const capabilities = this.link.datagrams ? CAPABILITY_DATAGRAMS : 0;
+    this.link.send(noise.writeMessage(encodeProof(identity.publicKey, signature, capabilities)));
   }
 
   #open(noise: HandshakeState): void {
     const state = this.#state;
     if (state.kind !== "handshaking" || this.#peerId === null) return;
     state.deadline.cancel();
+    const { datagrams } = this.link;
+    if (datagrams && this.#remoteCapabilities & CAPABILITY_DATAGRAMS)
+      this.datagrams = new SealedDatagrams(datagrams, noise.additionalKeys(DATAGRAM_LABEL));
     const { send, receive } = noise.split();
     this.#state = { kind: "open", send, receive };
     this.#handlers.open(this.#peerId, this);

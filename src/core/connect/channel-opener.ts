@@ -109,6 +109,7 @@ export class ChannelOpener {
         }
       },
       record: (bytes) => owner?.record(bytes),
+      datagram: (bytes) => owner?.datagram(bytes),
       drain: () => owner?.drain(),
       closed: (error) => {
         settle(error ?? new NetworkError("ERR_CLOSED"));

@@ -1,5 +1,7 @@
 // Who may begin a handshake with us, and when: bounds on links that have proven nothing yet.
 
+import { sourceKey } from "../path/ip-address.js";
+import type { Link } from "../path/link.js";
 import type { Clock, Millis, Timer } from "../runtime.js";
 
 /** What a source may do before it has proven a key. */
@@ -144,4 +146,10 @@ export class InboundGate {
       }
     }
   }
+}
+
+/** Whom the limits on unproven links are counted for: the address without its port. */
+export function sourceOf(link: Link): string {
+  const host = /^(?:[a-z]+:\/\/)?(?:\[([^\]]+)\]|([^:/]+))(?::\d+)?/i.exec(link.remoteAddress ?? "");
+  return host ? sourceKey(host[1] ?? host[2]) : link.kind;
 }

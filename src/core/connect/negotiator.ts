@@ -30,7 +30,7 @@ export interface NegotiatorContext {
   /** Proves the peer on a new link and gives it to its session. */
   open(link: DialledLink, initiator: boolean, signal: AbortSignal): Promise<unknown>;
   /** A negotiation that the other side began has failed. */
-  failed(): void;
+  failed(kind: LinkKind, error: unknown): void;
 }
 
 interface Running {
@@ -71,7 +71,7 @@ export class Negotiator {
       // Numbers only go up: what belongs to an attempt that is over is not taken for a new one.
       this.#attempts.set(kind, attempt);
       const done = this.#negotiate(transport, false, attempt, new AbortController().signal);
-      void done.catch(() => this.#context.failed());
+      void done.catch((error: unknown) => this.#context.failed(kind, error));
       this.#running.get(kind)?.negotiation.receiveSignal(parseSignal(text));
     }
   }

@@ -1,8 +1,9 @@
-// What was tried to reach a peer, and what came of it: the matter that `explain()` tells.
+// What was tried to reach a peer, what came of it, and which paths there were: the matter that `explain()` tells.
 
-import type { NetworkError } from "../errors.js";
+import { type ErrorCode, type NetworkError, toNetworkError } from "../errors.js";
 import type { LinkKind } from "../path/link.js";
 import type { Clock, Millis } from "../runtime.js";
+import type { Attempt } from "./race.js";
 
 /** A step of an attempt, for people. */
 export interface PathStep {
@@ -23,9 +24,20 @@ export interface PathAttempt {
   readonly endedMs: Millis | null;
   /** `abandoned`: something better was faster, or the session ended. */
   readonly outcome: "running" | "opened" | "failed" | "abandoned";
-  /** Why it failed. */
-  readonly error: NetworkError | null;
+  /** Why it failed, and in words. */
+  readonly code: ErrorCode | null;
+  readonly message: string | null;
   readonly steps: readonly PathStep[];
+}
+
+/** The data of a session went over to another path. */
+export interface PathChange {
+  /** In ms since the session began. */
+  readonly atMs: Millis;
+  /** `null`: the last link was lost. */
+  readonly path: LinkKind | null;
+  /** Where it leads; `null` where nobody knows. */
+  readonly address: string | null;
 }
 
 /** One attempt, as whoever makes it sees it. */
@@ -35,10 +47,10 @@ export interface AttemptRecord {
   failed(error: NetworkError, abandoned: boolean): void;
 }
 
-/** Most attempts that are kept, and steps of each: the newest attempts, the first steps. */
-const MAX_ATTEMPTS = 32;
+/** Most attempts and changes that are kept, and steps of each attempt: the newest attempts and changes, the first steps. */
+const MAX_KEPT = 32;
 const MAX_STEPS = 64;
-const MAX_STEP_LENGTH = 200;
+const MAX_TEXT_LENGTH = 200;
 
 interface Mutable {
   attempt: PathAttempt;
@@ -49,6 +61,7 @@ export class PathHistory {
   readonly #clock: Clock;
   readonly #beganAt: Millis;
   readonly #attempts: Mutable[] = [];
+  readonly #changes: PathChange[] = [];
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -60,27 +73,56 @@ export class PathHistory {
     return this.#attempts.map(({ attempt, steps }) => ({ ...attempt, steps: [...steps] }));
   }
 
+  /** The paths of late, oldest first. */
+  get changes(): readonly PathChange[] {
+    return [...this.#changes];
+  }
+
+  /** Ms since the session began. */
+  get nowMs(): Millis {
+    return Math.round(this.#clock.now() - this.#beganAt);
+  }
+
+  /** The session has another path now, or none. */
+  moved(path: LinkKind | null, address: string | null): void {
+    this.#changes.push({ atMs: this.nowMs, path, address });
+    if (this.#changes.length > MAX_KEPT) this.#changes.shift();
+  }
+
+  /** The same attempt to dial, which is written down when it is made. */
+  noted<T>(kind: LinkKind, url: string, attempt: Attempt<T>): Attempt<T> {
+    return async (signal) => {
+      const record = this.begin(kind, "dial", url);
+      try {
+        const result = await attempt(signal);
+        record.opened();
+        return result;
+      } catch (error) {
+        record.failed(toNetworkError(error, "ERR_DIAL_FAILED"), signal.aborted);
+        throw error;
+      }
+    };
+  }
+
   begin(kind: LinkKind, way: PathAttempt["way"], target: string | null): AttemptRecord {
     const steps: PathStep[] = [];
     const entry: Mutable = {
-      attempt: { kind, way, target, startedMs: this.#now(), endedMs: null, outcome: "running", error: null, steps },
+      attempt: { kind, way, target, startedMs: this.nowMs, endedMs: null, outcome: "running", code: null, message: null, steps },
       steps,
     };
     this.#attempts.push(entry);
-    if (this.#attempts.length > MAX_ATTEMPTS) this.#attempts.shift();
+    if (this.#attempts.length > MAX_KEPT) this.#attempts.shift();
     const end = (outcome: PathAttempt["outcome"], error: NetworkError | null): void => {
-      if (entry.attempt.outcome === "running") entry.attempt = { ...entry.attempt, endedMs: this.#now(), outcome, error };
+      if (entry.attempt.outcome !== "running") return;
+      const message = error?.message.slice(0, MAX_TEXT_LENGTH) ?? null;
+      entry.attempt = { ...entry.attempt, endedMs: this.nowMs, outcome, code: error?.code ?? null, message };
     };
     return {
       note: (step) => {
-        if (steps.length < MAX_STEPS) steps.push({ atMs: this.#now(), text: step.slice(0, MAX_STEP_LENGTH) });
+        if (steps.length < MAX_STEPS) steps.push({ atMs: this.nowMs, text: step.slice(0, MAX_TEXT_LENGTH) });
       },
       opened: () => end("opened", null),
       failed: (error, abandoned) => end(abandoned ? "abandoned" : "failed", error),
     };
-  }
-
-  #now(): Millis {
-    return Math.round(this.#clock.now() - this.#beganAt);
   }
 }

@@ -1,6 +1,7 @@
 // Looks for a better path than the one in use: tells the other side where we can be dialled, dials, negotiates, tries again later.
 
 import { backoffDelay } from "../backoff.js";
+import { pause } from "../deadline.js";
 import { NetworkError, toNetworkError } from "../errors.js";
 import type { PeerId } from "../events.js";
 import { isDialable } from "../path/dialable.js";
@@ -50,21 +51,25 @@ export class PathUpgrader {
   readonly #context: UpgraderContext;
   #remote: PathsMessage | null = null;
   readonly #negotiator: Negotiator;
-  readonly #history: PathHistory;
+  /** What was tried of late, and which paths there were. */
+  readonly history: PathHistory;
   /** Kinds of links that cannot be had between these two networks: not tried again before one of them changes. */
-  readonly #hopeless = new Set<LinkKind>();
+  readonly hopeless = new Set<LinkKind>();
   /** The kind that led to a direct path before: it is tried without delay. */
   #worked: LinkKind | null = null;
   /** Attempts under way, with the rank that each would lead to. */
-  #running: { readonly rank: number; readonly controller: AbortController }[] = [];
+  #running: { readonly rank: number; readonly controller: AbortController; over: boolean }[] = [];
   #failures = 0;
   #timer: Timer | null = null;
+  #retryAt: Millis = 0;
+  /** Since when the session has the path that it has. */
+  #since = Number.NEGATIVE_INFINITY;
   #stopped = false;
 
   constructor(session: PeerSession, context: UpgraderContext) {
     this.#session = session;
     this.#context = context;
-    this.#history = new PathHistory(context.clock);
+    this.history = new PathHistory(context.clock);
     const { clock } = context;
     this.#negotiator = new Negotiator(
       {
@@ -76,15 +81,13 @@ export class PathUpgrader {
         offers: context.ownId < session.peerId,
         tell: (signal) => this.#tell(signal),
         open: (link, initiator, signal) => context.open(link, initiator, session.peerId, signal),
-        failed: () => this.#evaluate(),
+        failed: (kind, error) => {
+          this.#learn(kind, error);
+          this.#evaluate();
+        },
       },
-      this.#history,
+      this.history,
     );
-  }
-
-  /** What was tried of late. */
-  get history(): PathHistory {
-    return this.#history;
   }
 
   /** What the other side has said of itself; `null` before it has. */
@@ -92,42 +95,72 @@ export class PathUpgrader {
     return this.#remote;
   }
 
+  /** When better paths are tried again, in monotonic ms; `null` where nothing is planned. */
+  get retryAt(): Millis | null {
+    return this.#timer && this.#ways().length > 0 ? this.#retryAt : null;
+  }
+
+  /** Whether attempts of ours are under way, or about to begin. */
+  get isTrying(): boolean {
+    return this.#running.length > 0;
+  }
+
+  /** Whether the other side could make a better link to us: it dials, or it offers. */
+  get awaits(): boolean {
+    const remote = this.#remote;
+    if (!remote) return false;
+    const { ownId, negotiators: transports } = this.#context;
+    const { peerId, pathRank } = this.#session;
+    const offers = ownId > peerId ? this.#negotiableWith(remote) : [];
+    const schemes = this.#context.ownAddresses().map(schemeOf);
+    const dials = transports.filter((one) => one.schemes.some((name) => schemes.includes(name) && remote.schemes.includes(name)));
+    return [...offers, ...dials].some(({ rank }) => rank < pathRank);
+  }
+
+  /** What we make of an address that the other side has named: `foreign` where no transport here dials it. */
+  judge(url: string): "dialable" | "refused" | "foreign" {
+    if (this.#context.dialer.rankOf(url) === null) return "foreign";
+    return this.#mayContact(url) ? "dialable" : "refused";
+  }
+
   /** Addresses of the other side that we may dial, best first; used for reconnecting as well. */
   get candidates(): readonly string[] {
     return (this.#remote?.addresses ?? [])
-      .filter((url) => this.#context.dialer.rankOf(url) !== null && this.#mayContact(url))
+      .filter((url) => this.judge(url) === "dialable")
       .sort((a, b) => (this.#context.dialer.rankOf(a) ?? 0) - (this.#context.dialer.rankOf(b) ?? 0));
   }
 
   /** The session has a path, or another one. */
   pathChanged(): void {
     if (this.#stopped) return;
-    this.#failures = 0;
+    const now = this.#context.clock.now();
+    // A path that has held is looked for at once when it is lost; for one that comes and goes, the pauses stay.
+    if (now - this.#since >= RETRY_BASE_MS) this.#startAgain();
+    this.#since = now;
     const { path } = this.#session;
     if (path !== null && this.#negotiators.some(({ kind }) => kind === path)) this.#worked = path;
     this.#giveUp(this.#session.pathRank);
     this.#evaluate();
   }
 
+  /** Where we can be reached, and what we can reach. */
+  get announced(): PathsMessage {
+    const { dialer } = this.#context;
+    const negotiable = this.#negotiators.map(({ kind }) => kind);
+    return { kind: "paths", addresses: this.#context.ownAddresses(), schemes: dialer.schemes, negotiable };
+  }
+
   /** Tells the other side where we are; again whenever that may have changed. */
   announce(): void {
-    const { dialer } = this.#context;
-    this.#tell({
-      kind: "paths",
-      addresses: this.#context.ownAddresses(),
-      schemes: dialer.schemes,
-      negotiable: this.#negotiators.map((transport) => transport.kind),
-    });
+    this.#tell(this.announced);
   }
 
   /** The network changed: what failed before may work now. */
   networkChanged(): void {
     if (this.#session.status !== "connected") return;
-    this.#hopeless.clear();
+    this.hopeless.clear();
     this.announce();
-    this.#failures = 0;
-    this.#timer?.cancel();
-    this.#timer = null;
+    this.#startAgain();
     this.#evaluate();
   }
 
@@ -140,7 +173,7 @@ export class PathUpgrader {
       return;
     }
     // It says so again when its network has changed.
-    this.#hopeless.clear();
+    this.hopeless.clear();
     this.#remote = message;
     this.#evaluate();
   }
@@ -148,8 +181,7 @@ export class PathUpgrader {
   /** The other side begins anew, and so does the count of its attempts. */
   restarted(): void {
     this.#remote = null;
-    this.#failures = 0;
-    this.#hopeless.clear();
+    this.hopeless.clear();
     this.#negotiator.restarted();
     this.#abandon();
   }
@@ -159,9 +191,15 @@ export class PathUpgrader {
     this.#abandon();
   }
 
-  #abandon(): void {
+  #startAgain(): void {
+    this.#failures = 0;
+    this.#running = this.#running.filter(({ over }) => !over);
     this.#timer?.cancel();
     this.#timer = null;
+  }
+
+  #abandon(): void {
+    this.#startAgain();
     this.#giveUp(Number.NEGATIVE_INFINITY);
     this.#negotiator.stop();
   }
@@ -190,48 +228,45 @@ export class PathUpgrader {
   }
 
   #evaluate(): void {
-    if (this.#stopped || this.#session.status !== "connected" || this.#running.length > 0 || this.#timer) return;
-    const ways = this.#ways();
+    if (this.#stopped || this.#session.status !== "connected" || this.#timer) return;
+    // What was begun on a better path goes on, and does not hold up what is worth trying on this one.
+    const ways = this.#ways().filter(({ rank }) => !this.#running.some((one) => one.rank === rank));
     if (ways.length === 0) return;
-    const running = ways.map((way) => ({ rank: way.rank, controller: new AbortController() }));
-    this.#running = running;
-    const attempts = ways.map((way, i) => this.#try(way, (running[i] as { controller: AbortController }).controller.signal));
+    const attempts = ways.map((way) => {
+      const running = { rank: way.rank, controller: new AbortController(), over: false };
+      this.#running.push(running);
+      return this.#try(way, running.controller.signal).finally(() => {
+        running.over = true;
+      });
+    });
     void Promise.allSettled(attempts).then(() => {
+      if (this.#running.some(({ over }) => !over)) return;
       this.#running = [];
       this.#afterAttempts();
     });
   }
 
   async #try(way: Way, signal: AbortSignal): Promise<void> {
-    if (way.delayMs > 0) await this.#pause(way.delayMs, signal);
+    if (way.delayMs > 0) await pause(this.#context.clock, way.delayMs, signal);
     // Somebody was faster, perhaps the other side.
     if (this.#session.pathRank <= way.rank || this.#session.status !== "connected") return;
     try {
       await way.attempt(signal);
     } catch (error) {
-      if (error instanceof NetworkError && error.code === "ERR_PUNCH_HOPELESS") this.#hopeless.add(way.kind);
+      this.#learn(way.kind, error);
       throw error;
     }
   }
 
-  #pause(ms: Millis, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const timer = this.#context.clock.after(ms, () => {
-        signal.removeEventListener("abort", stop);
-        resolve();
-      });
-      const stop = (): void => {
-        timer.cancel();
-        reject(signal.reason);
-      };
-      signal.addEventListener("abort", stop, { once: true });
-    });
+  #learn(kind: LinkKind, error: unknown): void {
+    if (error instanceof NetworkError && error.code === "ERR_PUNCH_HOPELESS") this.hopeless.add(kind);
   }
 
   #afterAttempts(): void {
     if (this.#stopped || this.#timer || this.#session.status !== "connected" || this.#ways().length === 0) return;
     const delay =
       RETRY_BASE_MS + backoffDelay(this.#failures++, RETRY_BASE_MS, RETRY_MAX_MS - RETRY_BASE_MS, this.#context.random);
+    this.#retryAt = this.#context.clock.now() + delay;
     this.#timer = this.#context.clock.after(delay, () => {
       this.#timer = null;
       this.#evaluate();
@@ -253,10 +288,10 @@ export class PathUpgrader {
       const rank = dialer.rankOf(url) as number;
       byRank.set(rank, [...(byRank.get(rank) ?? []), url]);
     }
-    const schemesOfOurs = new Set(this.#context.ownAddresses().map((url) => url.slice(0, url.indexOf(":"))));
+    const schemesOfOurs = new Set(this.#context.ownAddresses().map(schemeOf));
     return [...byRank].map(([rank, urls]) => {
       const mutual = urls.some((url) => {
-        const scheme = url.slice(0, url.indexOf(":"));
+        const scheme = schemeOf(url);
         return schemesOfOurs.has(scheme) && remote.schemes.includes(scheme);
       });
       return {
@@ -274,24 +309,15 @@ export class PathUpgrader {
   }
 
   #dialAttempt(url: string): Attempt<unknown> {
-    return async (signal) => {
-      const record = this.#history.begin(this.#context.dialer.kindOf(url) ?? "", "dial", url);
-      try {
-        const dialled = await this.#context.dialer.dial(url, signal);
-        await this.#context.open(dialled, true, this.#session.peerId, signal);
-        record.opened();
-      } catch (error) {
-        record.failed(toNetworkError(error, "ERR_DIAL_FAILED"), signal.aborted);
-        throw error;
-      }
-    };
+    const { dialer, open } = this.#context;
+    return this.history.noted(dialer.kindOf(url) ?? "", url, async (signal) => {
+      await open(await dialer.dial(url, signal), true, this.#session.peerId, signal);
+    });
   }
 
   #negotiateWays(remote: PathsMessage): Way[] {
     if (this.#context.ownId > this.#session.peerId) return [];
-    const transports = this.#negotiators
-      .filter(({ kind }) => remote.negotiable.includes(kind) && !this.#hopeless.has(kind))
-      .sort((a, b) => a.rank - b.rank);
+    const transports = this.#negotiableWith(remote).sort((a, b) => a.rank - b.rank);
     const someoneCanDial = this.candidates.length > 0 || this.#otherSideCanDial(remote);
     return transports.map((transport, i) => ({
       kind: transport.kind,
@@ -301,9 +327,17 @@ export class PathUpgrader {
     }));
   }
 
-  #otherSideCanDial(remote: PathsMessage): boolean {
-    return this.#context.ownAddresses().some((url) => remote.schemes.includes(url.slice(0, url.indexOf(":"))));
+  #negotiableWith(remote: PathsMessage): Transport[] {
+    return this.#negotiators.filter(({ kind }) => remote.negotiable.includes(kind) && !this.hopeless.has(kind));
   }
+
+  #otherSideCanDial(remote: PathsMessage): boolean {
+    return this.#context.ownAddresses().some((url) => remote.schemes.includes(schemeOf(url)));
+  }
+}
+
+function schemeOf(url: string): string {
+  return url.slice(0, url.indexOf(":"));
 }
 
 /** Dialling costs least and WebRTC most: what costs more waits for what may be there before it. */

@@ -3,7 +3,7 @@
 import { ByteWriter } from "../bytes.js";
 import type { SecureChannel } from "../channel/secure-channel.js";
 import { NetworkError } from "../errors.js";
-import type { ConnectionStatus, PeerId } from "../events.js";
+import type { ConnectionStatus, PeerId, PeerInfo } from "../events.js";
 import type { LinkKind } from "../path/link.js";
 import { PeerSession } from "../session/peer-session.js";
 import { writeGoodbye } from "../session/record.js";
@@ -23,6 +23,23 @@ export interface Peer {
   blocked: boolean;
   /** Whether the application knows of this session. */
   told: boolean;
+}
+
+/** What an application is told of a peer. */
+export function peerInfo({ session }: Peer): PeerInfo {
+  return {
+    id: session.peerId,
+    name: session.remoteName,
+    address: session.remoteAddress,
+    path: session.path,
+    status: session.status,
+    rttMs: session.rttMs,
+    messagesIn: session.usage.messagesIn,
+    messagesOut: session.usage.messagesOut,
+    bytesIn: session.usage.bytesIn,
+    bytesOut: session.usage.bytesOut,
+    queuedBytes: session.queuedBytes,
+  };
 }
 
 export interface PeerTableHandlers {
@@ -49,6 +66,8 @@ export interface PeerTableContext {
   readonly evictIdle: boolean;
   /** One attempt to reach a peer that we had a session with, over every way known. */
   reconnect(peerId: PeerId, signal: AbortSignal): Promise<unknown>;
+  /** A path was lost, and the relays may be lost with it. */
+  doubtRelays(): void;
 }
 
 export class PeerTable {
@@ -150,6 +169,8 @@ export class PeerTable {
       {
         status: (status, error) => this.#status(peerId, status, error),
         path: (path, previous) => {
+          peer.upgrader.history.moved(path, session.remoteAddress);
+          if (path === "relay" && previous !== null) this.#context.doubtRelays();
           this.#handlers.path(peerId, path, previous);
           if (this.#context.upgrade) peer.upgrader.pathChanged();
         },
@@ -185,6 +206,10 @@ export class PeerTable {
       // Out of the table first: a callback may want to connect anew.
       this.#peers.delete(peerId);
       peer.upgrader.stop();
+    }
+    if (status === "reconnecting") {
+      peer.upgrader.history.moved(null, null);
+      this.#context.doubtRelays();
     }
     peer.reconnector.statusChanged();
     if (status === "connected" && this.#context.upgrade) {

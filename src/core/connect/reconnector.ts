@@ -20,12 +20,18 @@ export class Reconnector {
   readonly #session: PeerSession;
   readonly #context: ReconnectorContext;
   #timer: Timer | null = null;
+  #retryAt: Millis = 0;
   #running: AbortController | null = null;
   #failures = 0;
 
   constructor(session: PeerSession, context: ReconnectorContext) {
     this.#session = session;
     this.#context = context;
+  }
+
+  /** When it tries again, in monotonic ms; `null` where nothing is planned. */
+  get retryAt(): Millis | null {
+    return this.#timer && this.#retryAt;
   }
 
   /** The session's status changed. */
@@ -56,7 +62,9 @@ export class Reconnector {
 
   #schedule(): void {
     const { clock, random, baseMs, maxMs } = this.#context;
-    this.#timer = clock.after(backoffDelay(this.#failures, baseMs, maxMs, random), () => {
+    const delay = backoffDelay(this.#failures, baseMs, maxMs, random);
+    this.#retryAt = clock.now() + delay;
+    this.#timer = clock.after(delay, () => {
       this.#timer = null;
       this.#attempt();
     });

@@ -2,6 +2,7 @@
 
 import type { NetworkError } from "../errors.js";
 import type { PeerId } from "../events.js";
+import { isLoopback } from "../path/ip-address.js";
 import { RelayClient } from "../relay/relay-client.js";
 import type { RelayLink } from "../relay/relay-link.js";
 import type { Runtime, SigningKey } from "../runtime.js";
@@ -37,6 +38,11 @@ export class RelaySet {
 
   get urls(): readonly string[] {
     return [...this.#clients.keys()];
+  }
+
+  /** Whether all are on this machine, and so are the peers that meet there; without any, "dial 127.0.0.1" is somebody else's wish. */
+  get isLocal(): boolean {
+    return this.urls.length > 0 && this.urls.every(isLoopbackUrl);
   }
 
   /** The STUN servers of the relays that we are logged in at, as `stun:host:port`. */
@@ -95,8 +101,18 @@ export class RelaySet {
     stop.abort();
   }
 
+  /** Asks all for a sign of life: where another path died in silence, they may have died with it. */
+  probe(): void {
+    for (const client of this.#clients.values()) client.probe();
+  }
+
   stop(): void {
     for (const client of this.#clients.values()) client.stop();
     this.#clients.clear();
   }
+}
+
+function isLoopbackUrl(url: string): boolean {
+  const host = new URL(url).hostname.replace(/^\[|\]$/g, "");
+  return host === "localhost" || isLoopback(host);
 }

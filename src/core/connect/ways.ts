@@ -2,6 +2,7 @@
 
 import { NetworkError } from "../errors.js";
 import type { PeerId } from "../events.js";
+import type { LinkKind } from "../path/link.js";
 import type { RelayClient } from "../relay/relay-client.js";
 import type { Clock } from "../runtime.js";
 import type { ChannelOpener } from "./channel-opener.js";
@@ -47,8 +48,12 @@ export class Ways {
   again(peerId: PeerId, signal: AbortSignal): Promise<PeerId> {
     const peer = this.#peers.get(peerId);
     const urls = new Set([...(peer?.dialled ?? []), ...(peer?.upgrader.candidates ?? [])]);
-    const [first, ...others] = [...urls].map((url) => this.byUrl(url, peerId));
-    return race([...(first ? [first] : []), ...this.#relayed(peerId), ...others], this.#clock, signal);
+    // Written down, so that `explain()` can tell how a session tries to come back.
+    const noted = (kind: LinkKind, url: string, attempt: Attempt<PeerId>): Attempt<PeerId> =>
+      peer?.upgrader.history.noted(kind, url, attempt) ?? attempt;
+    const [first, ...others] = [...urls].map((url) => noted(this.#dialer.kindOf(url) ?? "", url, this.byUrl(url, peerId)));
+    const relayed = this.#relays.clients.map((client) => noted("relay", client.url, this.#byRelayAgain(client, peerId)));
+    return race([...(first ? [first] : []), ...relayed, ...others], this.#clock, signal);
   }
 
   #relayed(peerId: PeerId): Attempt<PeerId>[] {
@@ -59,6 +64,20 @@ export class Ways {
     return async (signal) => {
       await client.whenConnected(signal);
       return this.#open({ link: client.dial(peerId), rank: RELAY_RANK }, peerId, signal);
+    };
+  }
+
+  // A relay that went away under an attempt takes part again as soon as it is back, and not only once all other ways have failed.
+  #byRelayAgain(client: RelayClient, peerId: PeerId): Attempt<PeerId> {
+    const attempt = this.#byRelay(client, peerId);
+    return async (signal) => {
+      for (;;) {
+        try {
+          return await attempt(signal);
+        } catch (error) {
+          if (signal.aborted || client.connected || !isLostRelay(error)) throw error;
+        }
+      }
     };
   }
 
@@ -78,6 +97,10 @@ export class Ways {
       signal.removeEventListener("abort", stop);
     }
   }
+}
+
+function isLostRelay(error: unknown): boolean {
+  return error instanceof NetworkError && error.code === "ERR_RELAY_UNAVAILABLE";
 }
 
 /** There is nobody to ask for a PeerId. */

@@ -2,7 +2,7 @@
 
 import { ByteReader, concatBytes } from "../bytes.js";
 import { NetworkError } from "../errors.js";
-import type { CryptoProvider, DhKeyPair } from "../runtime.js";
+import type { AeadKey, CryptoProvider, DhKeyPair } from "../runtime.js";
 import { type CipherState, MAX_NOISE_MESSAGE_BYTES, TAG_BYTES } from "./cipher-state.js";
 import { type NoiseProtocol, parseProtocolName, type Token } from "./patterns.js";
 import { SymmetricState } from "./symmetric-state.js";
@@ -150,12 +150,28 @@ export class HandshakeState {
    */
   split(): { send: CipherState; receive: CipherState } {
     return this.#guarded(() => {
-      if (!this.finished || this.#split) throw new NetworkError("ERR_HANDSHAKE_FAILED", "its keys cannot be taken now");
+      this.#checkDone();
       this.#split = true;
       const [fromInitiator, fromResponder] = this.#symmetric.split(this.#protocol.pattern.oneWay);
       this.#forgetSecrets();
       return this.#initiator ? { send: fromInitiator, receive: fromResponder } : { send: fromResponder, receive: fromInitiator };
     });
+  }
+
+  /**
+   * Keys for what does not travel in the order of the transport: the one to send with, then the one to receive with. They depend on
+   * the whole handshake and on the label, and `split` gives nothing of them. Whoever takes them sees to it that no nonce comes twice.
+   * @param label - what they are for
+   * @throws NetworkError `ERR_HANDSHAKE_FAILED` before the handshake is finished, and after `split`
+   */
+  additionalKeys(label: Uint8Array): readonly AeadKey[] {
+    this.#checkDone();
+    const keys = this.#symmetric.additionalKeys(label).map((key) => this.#crypto.aead(this.#protocol.cipher, key));
+    return this.#initiator ? keys : keys.reverse();
+  }
+
+  #checkDone(): void {
+    if (!this.finished || this.#split) throw new NetworkError("ERR_HANDSHAKE_FAILED", "its keys cannot be taken now");
   }
 
   #guarded<Result>(step: () => Result): Result {

@@ -104,6 +104,18 @@ export class SymmetricState {
     return states;
   }
 
+  /**
+   * Two keys of 32 bytes beside those of `split`, which tell nothing about them: from initiator to responder, then the other way.
+   * To be called before `split`, with another label for each purpose.
+   */
+  additionalKeys(label: Uint8Array): [Uint8Array, Uint8Array] {
+    // What Split's HKDF would give as its third output. Its first two are the same, however many are taken.
+    const outputs = hkdf(this.#hash, this.#chainingKey, EMPTY_BYTES, 3) as [Uint8Array, Uint8Array, Uint8Array];
+    const keys = hkdf(this.#hash, outputs[2], concatBytes(label, this.#handshakeHash), 2) as [Uint8Array, Uint8Array];
+    for (const output of outputs) output.fill(0);
+    return keys;
+  }
+
   #initializeKey(key: Uint8Array): void {
     this.#cipher = new CipherState(this.#crypto, this.#cipherName, key);
     key.fill(0);

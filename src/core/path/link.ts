@@ -10,10 +10,23 @@ export type LinkKind = "tcp" | "udp" | "websocket" | "webrtc" | "relay" | (strin
 export interface LinkHandlers {
   /** One whole frame. The bytes belong to the receiver until the next turn at least; who keeps them longer copies them. */
   frame(frame: Uint8Array): void;
+  /** One whole datagram of {@link Link.datagrams}. The bytes are the receiver's as those of a frame are. */
+  datagram?(bytes: Uint8Array): void;
   /** The link takes frames again, after `send` returned `false`. */
   drain(): void;
   /** The link ended; called exactly once. `null`: closed in good order, by either side. */
   closed(error: NetworkError | null): void;
+}
+
+/** What a link carries beside its frames, where it can: each by itself, so that one that is lost delays nothing. */
+export interface Datagrams {
+  /** Largest datagram that `send` takes, in bytes: what the path carries in one packet. */
+  readonly maxBytes: number;
+  /**
+   * Sends one datagram now or never. It may be lost, come late, twice, or before others. The bytes belong to the link from here on.
+   * @returns `false` when it was dropped here, as too many are waiting to leave
+   */
+  send(datagram: Uint8Array): boolean;
 }
 
 /** A pipe of frames. Frames arrive whole, once and in the order sent, or the link is closed. */
@@ -30,6 +43,8 @@ export interface Link {
   readonly binding: Uint8Array;
   /** How many unacknowledged bytes a session may keep on this link. Smaller where somebody else's memory is in between. */
   readonly inFlightBytes: number;
+  /** Missing where the link carries frames only. Whether there are any does not change once the link is attached. */
+  readonly datagrams?: Datagrams | undefined;
   /** Starts delivery. Called once, by the owner; frames that came before are handed over now. */
   attach(handlers: LinkHandlers): void;
   /**
@@ -97,6 +112,11 @@ export abstract class LinkBase implements Link {
       return;
     }
     this.#early.push(frame);
+  }
+
+  /** For the transport: a datagram arrived. One that nobody listens for yet is lost, as any of them may be. */
+  protected deliverDatagram(datagram: Uint8Array): void {
+    if (!this.#end) this.#handlers?.datagram?.(datagram);
   }
 
   /** For the transport: there is room again. */

@@ -1,6 +1,9 @@
 // A transport makes links of one kind. The SDK's own ones and an application's follow the same two interfaces.
 
+import type { NetworkError } from "../errors.js";
+import type { NatSummary } from "../explain/report.js";
 import type { Link, LinkKind } from "./link.js";
+import type { Mappable } from "./port-mapping.js";
 
 /** What a transport is given to dial. */
 export interface DialContext {
@@ -28,6 +31,8 @@ export interface Listener {
    * URLs that others may dial, such as `tcp://10.0.0.7:8080`; they go into tickets and, inside a session, to the other side.
    */
   addresses(): readonly string[];
+  /** What a gateway is asked to let in at `port`, when the options ask for port mapping. Missing: nothing. */
+  readonly mappable?: Mappable;
   /** Stops accepting and resolves when nothing is left open. Links that were handed over stay with their owners. */
   close(): Promise<void>;
 }
@@ -53,6 +58,14 @@ export interface Transport {
   listen?(context: ListenContext): Promise<Listener>;
   /** Makes links by exchanging signals inside a session that exists already, as WebRTC does. */
   negotiate?(context: NegotiateContext): Negotiation;
+  /** Why it can do nothing here, as where a package is missing. `explain()` tells it. */
+  readonly problem?: NetworkError | null;
+  /**
+   * Finds out how the NAT in front of us behaves, for `explain()`; `null` when no STUN server could be asked.
+   * @param stunServers - as `stun:host:port`
+   * @param signal - aborted when nobody waits any longer
+   */
+  examine?(stunServers: readonly string[], signal: AbortSignal): Promise<NatSummary | null>;
 }
 
 /** A conversation about one link, carried by the session that it will improve. */

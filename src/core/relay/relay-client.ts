@@ -66,6 +66,8 @@ interface Waiter {
 export class RelayClient {
   /** The URL in its normal form. */
   readonly url: string;
+  /** Why we are not connected: the last failure; `null` where there was none, and while connected. */
+  problem: NetworkError | null = null;
   readonly #authority: string;
   readonly #options: RelayClientOptions;
   readonly #rooms: RelayRooms;
@@ -90,6 +92,11 @@ export class RelayClient {
 
   get connected(): boolean {
     return this.#state.kind === "online";
+  }
+
+  /** The last round trip that was measured, in ms; `null` while not connected. */
+  get rttMs(): number | null {
+    return this.#state.kind === "online" ? this.#state.connection.rttMs : null;
   }
 
   /** What the relay told at the last login; `null` before the first. */
@@ -134,6 +141,11 @@ export class RelayClient {
       signal?.addEventListener("abort", onAbort);
       this.#waiters.add(waiter);
     });
+  }
+
+  /** Asks the relay for a sign of life, as there is a reason to doubt it. */
+  probe(): void {
+    if (this.#state.kind === "online") this.#state.connection.probe();
   }
 
   /** Leaves the relay for good: links end with `ERR_RELAY_UNAVAILABLE`, who waits is rejected with `ERR_CLOSED`. */
@@ -205,6 +217,7 @@ export class RelayClient {
     const { clock, random } = runtime;
     const links = new RelayLinks(connection, clock, random, welcome.maxPayloadBytes, (link) => handlers.link(link));
     this.#welcome = welcome;
+    this.problem = null;
     this.#state = { kind: "online", connection, links, since: clock.now() };
     this.#rooms.joinAgain((frame) => connection.send(frame));
     this.#tell(true, null);
@@ -222,6 +235,7 @@ export class RelayClient {
     const state = this.#state;
     const { clock, random } = this.#options.runtime;
     if (state.kind === "stopped" || state.kind === "refused") return;
+    this.problem = end.error;
     if (state.kind === "online" && clock.now() - state.since >= STABLE_MS) this.#attempt = 0;
     if (end.final) {
       this.#leave({ kind: "refused", error: end.error }, end.error);
@@ -246,7 +260,7 @@ export class RelayClient {
   }
 
   #networkChanged(): void {
-    if (this.#state.kind === "online") this.#state.connection.probe();
+    this.probe();
     if (this.#state.kind !== "waiting") return;
     this.#state.timer.cancel();
     this.#attempt = 0;

@@ -22,6 +22,8 @@ export const RELAY_LOGIN_TIMEOUT_MS = 10_000;
 export const RELAY_PING_IDLE_MS = 15_000;
 /** Silence after a ping that makes the connection dead, in ms. */
 export const RELAY_PONG_TIMEOUT_MS = 5_000;
+/** The same where there is a reason to doubt, as when the network has changed, in ms. */
+export const RELAY_PROBE_TIMEOUT_MS = 2_500;
 
 /** Frames that may arrive before the runtime has handed over the socket: a relay sends one. */
 const MAX_EARLY_FRAMES = 4;
@@ -62,6 +64,11 @@ export class RelayConnection implements RelayCarrier {
   #heardAt: number;
   #sentAt: number;
   #pingedAt: number | null = null;
+  #patienceMs = RELAY_PONG_TIMEOUT_MS;
+  /** When the last question was sent that the relay answers at once: the login, or a ping. */
+  #askedAt = 0;
+  /** How long the answer took, in ms; `null` before the first. */
+  rttMs: number | null = null;
 
   constructor(options: RelayConnectionOptions, handlers: RelayConnectionHandlers) {
     this.#options = options;
@@ -90,7 +97,15 @@ export class RelayConnection implements RelayCarrier {
 
   /** Asks the relay for a sign of life now, as the network may have changed under us. */
   probe(): void {
-    if (this.#phase === "open" && this.#pingedAt === null) this.#ping();
+    if (this.#phase !== "open") return;
+    if (this.#pingedAt === null) {
+      this.#ping(RELAY_PROBE_TIMEOUT_MS);
+      return;
+    }
+    // It has been asked: whoever probes again and again does not put the verdict off.
+    const asked = this.#options.runtime.clock.now() - this.#pingedAt;
+    this.#patienceMs = Math.min(this.#patienceMs, asked + RELAY_PROBE_TIMEOUT_MS);
+    this.#watch();
   }
 
   /** Ends the connection without telling `closed`. */
@@ -148,7 +163,7 @@ export class RelayConnection implements RelayCarrier {
     }
     if (frame.kind === "error") this.#end(relayEnd(frame.reason, frame.sentence));
     else if (frame.kind === "ping") this.send(encodePong(frame.token));
-    else if (frame.kind === "pong") return;
+    else if (frame.kind === "pong") this.rttMs = this.#heardAt - this.#askedAt;
     else if (this.#phase === "login") this.#receiveBeforeWelcome(frame);
     else if (frame.kind === "challenge" || frame.kind === "welcome") this.#protocolError("a second login");
     else this.#handlers.frame(frame);
@@ -161,6 +176,7 @@ export class RelayConnection implements RelayCarrier {
       else void this.#login(frame.nonce.slice());
     } else if (frame.kind === "welcome" && this.#challenged) {
       this.#phase = "open";
+      this.rttMs = this.#heardAt - this.#askedAt;
       this.#watch();
       this.#handlers.welcome(frame);
     } else {
@@ -172,6 +188,7 @@ export class RelayConnection implements RelayCarrier {
     const { authority, signingKey } = this.#options;
     try {
       const signature = await signingKey.sign(loginMessage(nonce, authority, signingKey.publicKey));
+      this.#askedAt = this.#options.runtime.clock.now();
       this.send(encodeLogin(signingKey.publicKey, signature, authority));
     } catch (error) {
       // A key that does not sign will not sign the next challenge either.
@@ -184,7 +201,7 @@ export class RelayConnection implements RelayCarrier {
     if (this.#phase !== "open") return;
     const now = this.#options.runtime.clock.now();
     if (this.#pingedAt !== null) {
-      const left = this.#pingedAt + RELAY_PONG_TIMEOUT_MS - now;
+      const left = this.#pingedAt + this.#patienceMs - now;
       if (left <= 0) this.#unavailable("the relay fell silent");
       else this.#watchIn(left);
       return;
@@ -195,11 +212,13 @@ export class RelayConnection implements RelayCarrier {
     else this.#ping();
   }
 
-  #ping(): void {
+  #ping(patienceMs = RELAY_PONG_TIMEOUT_MS): void {
     const { clock, random } = this.#options.runtime;
     this.#pingedAt = clock.now();
+    this.#patienceMs = patienceMs;
+    this.#askedAt = this.#pingedAt;
     this.send(encodePing(random.bytes(RELAY_TOKEN_BYTES)));
-    this.#watchIn(RELAY_PONG_TIMEOUT_MS);
+    this.#watchIn(patienceMs);
   }
 
   #watchIn(delayMs: number): void {

@@ -56,11 +56,13 @@ export class Flusher {
   now(): void {
     const { link, traffic } = this.#source();
     if (!link || this.#stopped) return;
+    traffic.sendDatagrams(link.channel);
     const size = Math.min(link.channel.maxRecordBytes, this.#buffer.length);
     while (link.writable && link.channel.isOpen) {
       const writer = new ByteWriter(this.#buffer.subarray(0, size));
       traffic.fill(writer, link.channel.link.inFlightBytes, link.shortestRttMs);
-      if (writer.length === 0) break;
+      // Told that a message is given up, the application may have ended the session.
+      if (writer.length === 0 || this.#stopped) break;
       if (!link.channel.send(writer.done())) link.writable = false;
     }
     if (traffic.bulkInFlightBytes > 0) link.measure();

@@ -11,7 +11,7 @@ export interface Freshness {
   readonly latest?: string;
 }
 
-interface Waiting {
+export interface LateMessage {
   readonly bytes: Uint8Array;
   readonly id: string;
   readonly key: string | null;
@@ -22,7 +22,7 @@ export class LateQueue {
   readonly #clock: Clock;
   readonly #failed: (messageId: string, error: NetworkError) => void;
   /** In order; a message with a key is found by it, others by a number of ours. */
-  readonly #waiting = new Map<string, Waiting>();
+  readonly #waiting = new Map<string, LateMessage>();
   #bytes = 0;
   #pushed = 0;
   /** When the next message expires, or earlier. */
@@ -38,10 +38,6 @@ export class LateQueue {
     return this.#bytes;
   }
 
-  get ids(): string[] {
-    return [...this.#waiting.values()].map((waiting) => waiting.id);
-  }
-
   push(bytes: Uint8Array, id: string, freshness: Freshness): void {
     const key = freshness.latest === undefined ? null : freshness.latest;
     const expiresAt = freshness.ttlMs === undefined ? Number.POSITIVE_INFINITY : this.#clock.now() + freshness.ttlMs;
@@ -55,20 +51,28 @@ export class LateQueue {
     if (expiresAt < this.#firstExpiry) this.#watch(expiresAt);
   }
 
-  /** The next message that is still worth sending, taken out; `null` when there is none. */
-  take(): { readonly bytes: Uint8Array; readonly id: string } | null {
+  /**
+   * Takes out the first message that is still worth sending; `null` when there is none.
+   * @param wanted - default: any
+   */
+  take(wanted?: (message: LateMessage) => boolean): LateMessage | null {
     this.#expire();
-    const first = this.#waiting.entries().next().value;
-    if (!first) return null;
-    const [name, waiting] = first;
-    this.#waiting.delete(name);
-    this.#bytes -= waiting.bytes.length;
-    return waiting;
+    for (const [name, waiting] of this.#waiting) {
+      if (wanted && !wanted(waiting)) continue;
+      this.#waiting.delete(name);
+      this.#bytes -= waiting.bytes.length;
+      return waiting;
+    }
+    return null;
   }
 
-  stop(): void {
+  /** Drops everything without a word. @returns the ids of what waited */
+  stop(): string[] {
     this.#timer?.cancel();
-    this.#timer = null;
+    const ids = [...this.#waiting.values()].map((waiting) => waiting.id);
+    this.#waiting.clear();
+    this.#bytes = 0;
+    return ids;
   }
 
   #expire(): void {
@@ -76,6 +80,8 @@ export class LateQueue {
     if (now < this.#firstExpiry) return;
     let next = Number.POSITIVE_INFINITY;
     for (const [name, waiting] of [...this.#waiting]) {
+      // Told of another one's end, the application may have sent a newer one meanwhile.
+      if (this.#waiting.get(name) !== waiting) continue;
       if (waiting.expiresAt > now) {
         next = Math.min(next, waiting.expiresAt);
         continue;
@@ -86,14 +92,15 @@ export class LateQueue {
     this.#watch(next);
   }
 
-  #drop(waiting: Waiting, error: NetworkError): void {
+  #drop(waiting: LateMessage, error: NetworkError): void {
     this.#bytes -= waiting.bytes.length;
     this.#failed(waiting.id, error);
   }
 
   // One timer, for the first that expires.
   #watch(firstExpiry: Millis): void {
-    this.stop();
+    this.#timer?.cancel();
+    this.#timer = null;
     this.#firstExpiry = firstExpiry;
     if (firstExpiry === Number.POSITIVE_INFINITY) return;
     this.#timer = this.#clock.after(Math.max(0, firstExpiry - this.#clock.now()), () => this.#expire());

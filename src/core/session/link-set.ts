@@ -50,9 +50,9 @@ export class LinkSet {
     if (!this.#active) this.#take(link);
   }
 
-  /** The link in use answers soon, or is dead. */
+  /** Each link answers soon, or is dead: one that stands by must not take over from another that died with it. */
   probe(): void {
-    this.#active?.probe(PROBE_MS, () => undefined);
+    for (const link of this.#links) link.probe(PROBE_MS, () => undefined);
   }
 
   /** The other side sends nothing more on this link. */
@@ -75,8 +75,13 @@ export class LinkSet {
     if (link === this.#active) {
       this.#active = null;
       const next = this.#next();
-      if (next) this.#take(next);
-      else this.#handlers.linkless(error);
+      if (!next) {
+        this.#handlers.linkless(error);
+        return;
+      }
+      this.#take(next);
+      // What was silent may have been all of the network.
+      if (error?.code === "ERR_CLOSED_TIMEOUT") this.probe();
     } else if (this.#links.length === 0) {
       this.#handlers.linkless(error);
     }

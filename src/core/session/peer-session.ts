@@ -26,18 +26,11 @@ import {
 } from "./record.js";
 import type { ChannelOwner, SessionContext, SessionHandlers } from "./session-context.js";
 import { type SessionChannel, SessionLink } from "./session-link.js";
+import type { SessionState } from "./session-state.js";
 import { CONTROL_KINDS, Traffic } from "./traffic.js";
 import { Usage } from "./usage.js";
 
 const HELLO_TIMEOUT_MS: Millis = 10_000;
-
-//  connecting ──hello──▶ connected ──last link gone──▶ reconnecting ──resume window──▶ disconnected
-//      └──────────────────────┴───── goodbye, close ────────┴──────────────────────────────▲
-type SessionState =
-  | { readonly kind: "connecting" }
-  | { readonly kind: "connected" }
-  | { readonly kind: "reconnecting"; readonly deadline: Timer }
-  | { readonly kind: "disconnected" };
 
 export class PeerSession {
   readonly peerId: PeerId;
@@ -101,13 +94,12 @@ export class PeerSession {
 
   /**
    * Queues an encoded message.
-   * @param freshness - for a message that may be dropped or replaced while it waits; it travels in the interactive lane
+   * @param freshness - for a message that may be dropped or replaced: it goes by datagram or in the interactive lane
    * @throws NetworkError `ERR_CLOSED` when the session is over
    */
   sendMessage(bytes: Uint8Array, messageId: string, lane: Lane, freshness?: Freshness): void {
     if (this.#state.kind === "disconnected") throw new NetworkError("ERR_CLOSED", undefined, { peerId: this.peerId });
-    if (freshness) this.#traffic.pushLate(bytes, messageId, freshness);
-    else this.#traffic.push(lane, bytes, messageId);
+    this.#traffic.push(lane, bytes, messageId, freshness);
     this.usage.sent(bytes.length);
     this.#flusher.soon();
   }
@@ -130,6 +122,8 @@ export class PeerSession {
 
   /** Calls back once when all messages that are queued by now have arrived, or never will. */
   whenFlushed(done: () => void): void {
+    this.#traffic.late.commit();
+    this.#flusher.soon();
     this.whenDelivered(LANE_INTERACTIVE, () => this.whenDelivered(LANE_BULK, done));
   }
 
@@ -152,7 +146,11 @@ export class PeerSession {
     const visitor = this.#visitor(link, greeting);
     if (channel.initiator) this.#greet(link);
     return {
-      record: (bytes) => this.#record(link, bytes, visitor),
+      record: (bytes) => this.#receive(link, bytes, visitor),
+      // One that overtakes the hello is of no conversation that we know of; it is not acknowledged, and comes again.
+      datagram: (bytes) => {
+        if (link.stage !== "greeting") this.#receive(link, bytes, null);
+      },
       drain: () => {
         link.writable = true;
         link.answer();
@@ -294,10 +292,12 @@ export class PeerSession {
 
   // ---- records ---------------------------------------------------------------------------------------------------------
 
-  #record(link: SessionLink, bytes: Uint8Array, visitor: RecordVisitor): void {
+  /** @param visitor - of a record; `null` for a datagram */
+  #receive(link: SessionLink, bytes: Uint8Array, visitor: RecordVisitor | null): void {
     link.heard();
     try {
-      readRecord(bytes, visitor);
+      if (visitor) readRecord(bytes, visitor);
+      else this.#traffic.acceptDatagram(bytes);
     } catch (error) {
       // The peer has proven its key, so this is no stranger's noise: it breaks the protocol, and a new link would not mend it.
       this.close("protocol", toNetworkError(error, "ERR_FRAME_MALFORMED", { peerId: this.peerId }));

@@ -6,7 +6,7 @@ import type { LinkKind } from "../path/link.js";
 import type { Clock, Millis, Random } from "../runtime.js";
 import type { ByteStream } from "../stream/byte-stream.js";
 import type { EndedInstances } from "./ended-instances.js";
-import type { TrafficLimits } from "./traffic.js";
+import type { TrafficLimits } from "./traffic-context.js";
 
 /** What a session is told once and for all. */
 export interface SessionContext extends TrafficLimits {
@@ -43,6 +43,7 @@ export interface SessionHandlers {
 /** What the opener of a channel passes on to the session that owns it. */
 export interface ChannelOwner {
   record(bytes: Uint8Array): void;
+  datagram(bytes: Uint8Array): void;
   drain(): void;
   closed(error: NetworkError | null): void;
 }

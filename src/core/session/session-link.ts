@@ -3,12 +3,15 @@
 import { ByteWriter } from "../bytes.js";
 import type { SecureChannel } from "../channel/secure-channel.js";
 import { NetworkError } from "../errors.js";
+import type { Datagrams } from "../path/link.js";
 import type { Clock, Millis, Timer } from "../runtime.js";
 import { answerTimeout, type KeepAlivePolicy, keepAliveAction, keepAlivePolicy, smoothRtt } from "./keep-alive.js";
 import { writePing, writePong, writeRetire } from "./record.js";
 
 /** What a session needs of a channel. */
-export type SessionChannel = Pick<SecureChannel, "link" | "initiator" | "maxRecordBytes" | "isOpen" | "send" | "close">;
+export type SessionChannel = Pick<SecureChannel, "link" | "initiator" | "maxRecordBytes" | "isOpen" | "send" | "close"> & {
+  readonly datagrams: Datagrams | undefined;
+};
 
 //  greeting ──both hellos──▶ open ──a better link took over──▶ retiring ──both retired──▶ closed
 export type LinkStage = "greeting" | "open" | "retiring";

@@ -6,10 +6,11 @@ import type { PeerId } from "../events.js";
 import type { Clock, Millis } from "../runtime.js";
 import { SendBuffer } from "../stream/send-buffer.js";
 import { encodeStreamControl } from "../stream/stream-control.js";
-import { StreamTable, type StreamTableHandlers } from "../stream/stream-table.js";
+import { StreamTable } from "../stream/stream-table.js";
 import { BulkLimit } from "./bulk-limit.js";
-import { type Freshness, LateQueue } from "./late-queue.js";
-import type { PartialBudget } from "./partial-budget.js";
+import { LateOutbox } from "./late-outbox.js";
+import type { Freshness } from "./late-queue.js";
+import { isNumbered, NUMBER_BYTES, NumberedInbox } from "./numbered.js";
 import { ReceiveLane } from "./receive-lane.js";
 import {
   ACK_BYTES,
@@ -24,35 +25,8 @@ import {
   writeAck,
   writeData,
 } from "./record.js";
-
-export interface TrafficLimits {
-  /** Bytes that the other side may send, per lane, ahead of what was handed on. */
-  readonly receiveBufferBytes: number;
-  /** Largest application message, encoded. */
-  readonly maxMessageBytes: number;
-  /** Bytes of this peer's messages that the application has not taken; they outlive a session, and so does their count. */
-  readonly held: { bytes: number };
-  /** Shared by all sessions of a manager. */
-  readonly partials: PartialBudget;
-}
-
-export interface TrafficHandlers {
-  /** One application message, encoded. A promise holds its bytes in the receive window until it settles, either way. */
-  message(bytes: Uint8Array): void | PromiseLike<void>;
-  /** One message between the two sessions that is not about a stream. */
-  control(bytes: Uint8Array): void;
-  /** The other side opened a stream. @returns whether somebody takes it */
-  stream: StreamTableHandlers["opened"];
-  delivered(messageId: string): void;
-  /** This message was dropped before it was sent. */
-  failed(messageId: string, error: NetworkError): void;
-  /** Application bytes were acknowledged: there may be room in the queue again. */
-  acknowledged(): void;
-  /** The window has grown without anything having arrived: tell the other side soon. */
-  windowGrew(): void;
-  /** There is something to send. */
-  wake(): void;
-}
+import type { SessionChannel } from "./session-link.js";
+import type { TrafficHandlers, TrafficLimits } from "./traffic-context.js";
 
 /** Largest message between sessions: an SDP with many candidates fits. */
 const MAX_CONTROL_BYTES = 64 * 1024;
@@ -78,7 +52,7 @@ interface Waiter {
 export class Traffic {
   readonly #limits: TrafficLimits;
   readonly #handlers: TrafficHandlers;
-  readonly #late: LateQueue;
+  readonly #inbox = new NumberedInbox();
   readonly #clock: Clock;
   readonly #bulkLimit = new BulkLimit();
   readonly #send = [new SendBuffer(), new SendBuffer(), new SendBuffer()] as const;
@@ -91,6 +65,8 @@ export class Traffic {
   /** Why nothing passes any more; `null` as long as something does. */
   #over: NetworkError | null = null;
   #streamsFirst = false;
+  /** Messages that may be dropped or replaced until they are sent. */
+  readonly late: LateOutbox;
   /** The streams of bytes beside the messages. */
   readonly streams: StreamTable;
 
@@ -100,13 +76,14 @@ export class Traffic {
     this.#handlers = handlers;
     this.#clock = clock;
     this.#held = limits.held;
-    this.#late = new LateQueue(clock, (messageId, error) => handlers.failed(messageId, error));
+    this.late = new LateOutbox(clock, this.#send[LANE_INTERACTIVE], handlers);
     const window = limits.receiveBufferBytes;
     const message = (bytes: Uint8Array): void => this.#message(bytes);
+    const longest = limits.maxMessageBytes + NUMBER_BYTES;
     this.#receive = [
       new ReceiveLane(MAX_CONTROL_BYTES, window, (bytes) => this.#control(bytes), limits.partials),
-      new ReceiveLane(limits.maxMessageBytes, window, message, limits.partials),
-      new ReceiveLane(limits.maxMessageBytes, window, message, limits.partials),
+      new ReceiveLane(longest, window, message, limits.partials),
+      new ReceiveLane(longest, window, message, limits.partials),
     ];
     this.streams = new StreamTable(peerId, weAreSmaller, {
       control: (control) => {
@@ -130,16 +107,13 @@ export class Traffic {
 
   /** Application bytes queued or unacknowledged. */
   get queuedBytes(): number {
-    return this.#send[LANE_INTERACTIVE].pendingBytes + this.#send[LANE_BULK].pendingBytes + this.#late.bytes;
+    return this.#send[LANE_INTERACTIVE].pendingBytes + this.#send[LANE_BULK].pendingBytes + this.late.bytes;
   }
 
-  /** Queues a message for the interactive lane that may still be dropped or replaced until it is sent. */
-  pushLate(bytes: Uint8Array, messageId: string, freshness: Freshness): void {
-    this.#late.push(bytes, messageId, freshness);
-  }
-
-  push(lane: Lane, bytes: Uint8Array, messageId: string | null): void {
-    this.#send[lane].pushMessage(bytes, messageId);
+  /** Queues a message. With `freshness` it may be dropped or replaced until it is sent, and what carries it is chosen then. */
+  push(lane: Lane, bytes: Uint8Array, messageId: string, freshness?: Freshness): void {
+    if (freshness) this.late.push(bytes, messageId, freshness);
+    else this.#send[lane].pushMessage(bytes, messageId);
   }
 
   /** Queues a message to the other session. */
@@ -193,8 +167,15 @@ export class Traffic {
     for (const waiter of waiters) waiter.done(error);
     this.streams.abandon(error);
     for (const lane of this.#receive) lane.drop();
-    this.#late.stop();
-    return [...this.#send[LANE_INTERACTIVE].pendingIds(), ...this.#send[LANE_BULK].pendingIds(), ...this.#late.ids];
+    return [...this.#send[LANE_INTERACTIVE].pendingIds(), ...this.#send[LANE_BULK].pendingIds(), ...this.late.stop()];
+  }
+
+  /** Sends what may go by datagrams, ahead of all records; on a link without them it waits for a record. */
+  sendDatagrams({ datagrams }: SessionChannel): void {
+    const ack = this.#inbox.takeAck();
+    if (!datagrams || this.#over) return;
+    if (ack) datagrams.send(ack);
+    this.late.fly(datagrams);
   }
 
   /**
@@ -208,7 +189,7 @@ export class Traffic {
     this.#fillLane(writer, LANE_CONTROL, 0, inFlightLimit - this.#inFlightBytes);
     if (this.#controlSent) this.streams.fillAcks(writer, STREAM_FORMAT);
     const bulkWaits = this.#send[LANE_BULK].sendableBytes > 0;
-    this.#bindLate(writer.room);
+    this.late.fillLane(writer.room);
     const reserve = bulkWaits ? Math.floor(size / BULK_SHARE) : 0;
     this.#fillLane(writer, LANE_INTERACTIVE, reserve, inFlightLimit - this.#inFlightBytes);
     // One record's worth stays free on the link, so that the others need not wait for bulk data to be acknowledged.
@@ -220,18 +201,6 @@ export class Traffic {
     this.#fillLane(writer, LANE_BULK, 0, room());
     if (!this.#streamsFirst) this.#fillStreams(writer, room());
     this.#streamsFirst = !this.#streamsFirst;
-  }
-
-  // What may be dropped enters the lane only when the lane is empty, and only as much as fits: from there on it is sent in any case.
-  #bindLate(room: number): void {
-    const lane = this.#send[LANE_INTERACTIVE];
-    let left = Math.min(room, lane.windowBytes);
-    while (this.#late.bytes > 0 && left > 0 && (lane.cursor === lane.end || left < room)) {
-      const message = this.#late.take();
-      if (!message) return;
-      lane.pushMessage(message.bytes, message.id);
-      left -= message.bytes.length;
-    }
   }
 
   #fillStreams(writer: ByteWriter, inFlightRoom: number): void {
@@ -299,7 +268,7 @@ export class Traffic {
   }
 
   get ackDue(): boolean {
-    return this.#ackDue[0] || this.#ackDue[1] || this.#ackDue[2] || this.streams.ackDue;
+    return this.#ackDue[0] || this.#ackDue[1] || this.#ackDue[2] || this.streams.ackDue || this.#inbox.ackDue;
   }
 
   /** @throws NetworkError `ERR_FRAME_SEQUENCE`, `ERR_MESSAGE_TOO_LARGE`, `ERR_MESSAGE_MALFORMED` */
@@ -307,6 +276,13 @@ export class Traffic {
     this.#ackDue[lane] = true;
     this.#unackedBytes += bytes.length;
     this.#receive[lane].accept(offset, bytes);
+  }
+
+  /** @throws NetworkError `ERR_FRAME_MALFORMED`, `ERR_FRAME_SEQUENCE`, `ERR_MESSAGE_MALFORMED` */
+  acceptDatagram(bytes: Uint8Array): void {
+    if (!isNumbered(bytes)) this.late.acknowledge(bytes);
+    // Where there is no room it is as good as lost: its sender waits for room in the lane.
+    else if (bytes.length <= this.window) this.#message(bytes);
   }
 
   /** Bytes of a stream. @throws NetworkError `ERR_FRAME_SEQUENCE` */
@@ -324,7 +300,8 @@ export class Traffic {
   #message(bytes: Uint8Array): void {
     // A handler of an earlier message in the same record may have ended the session.
     if (this.#over) return;
-    const held = this.#handlers.message(bytes);
+    const envelope = isNumbered(bytes) ? this.#inbox.accept(bytes) : bytes;
+    const held = envelope && this.#handlers.message(envelope);
     if (!held) return;
     const cost = bytes.length + HELD_OVERHEAD_BYTES;
     this.#held.bytes += cost;

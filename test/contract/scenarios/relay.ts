@@ -1,7 +1,7 @@
 // The relay: what happens without it, and that it goes quiet once there is a direct path.
 
 import assert from "node:assert/strict";
-import { text } from "linknet";
+import { type NetworkReport, type PathReport, text } from "linknet";
 import { patternOf } from "../codec.js";
 import { countedRelay } from "../context.js";
 import type { Scenario } from "../scenario.js";
@@ -99,6 +99,38 @@ export const relayScenarios: readonly Scenario[] = [
       const bob = await context.started("bob", options);
       assert.equal(await bob.call("connectToPeer", alice.peerId), alice.peerId);
       await bob.deliver(alice, text("found you"));
+    },
+  },
+  {
+    title: "explain tells how this side stands, and why a path is what it is, in the same words in every build",
+    async run(context) {
+      const early = await context.peer("carol");
+      await early.refuses("ERR_STATE_NOT_STARTED", "explain");
+      const { url } = await context.relay();
+      const [alice, bob] = await context.connected();
+      const reports: { network: object; path: object }[] = [];
+      for (const [self, other] of [
+        [alice, bob],
+        [bob, alice],
+      ] as const) {
+        const network = (await self.call("explain")) as NetworkReport;
+        assert.deepEqual([network.build, network.peerId], [self.build, self.peerId]);
+        assert.equal(network.port, await self.call("getLocalPort"));
+        assert.deepEqual([network.relays[0]?.url, network.relays[0]?.connected], [`${url}/`, true]);
+        assert.ok((network.relays[0]?.rttMs ?? -1) >= 0, "the relay's round trip");
+        assert.equal(network.nat, null);
+        assert.deepEqual(network.transports.map(({ kind }) => kind).sort(), ["tcp", "udp", "webrtc", "websocket"]);
+        const path = (await self.call("explain", other.peerId)) as PathReport;
+        assert.deepEqual([path.peerId, path.status], [other.peerId, "connected"]);
+        assert.ok(path.changes.length > 0 && path.changes.every(({ atMs }) => atMs >= 0 && atMs <= path.nowMs));
+        assert.match(path.why, /^WHY_/);
+        reports.push({ network, path });
+      }
+      for (const about of ["network", "path"] as const) {
+        const [ofAlice, ofBob] = reports.map((report) => Object.keys(report[about]).sort());
+        assert.deepEqual(ofAlice, ofBob);
+      }
+      await alice.refuses("ERR_PEER_UNKNOWN", "explain", "a".repeat(52));
     },
   },
 ];

@@ -16,6 +16,7 @@ import { VirtualClock } from "../../sim/virtual-clock.js";
 export class End {
   readonly channel: SecureChannel;
   readonly records: Uint8Array[] = [];
+  readonly datagrams: Uint8Array[] = [];
   peerId: PeerId | null = null;
   readonly closed: (NetworkError | null)[] = [];
   drained = 0;
@@ -26,6 +27,7 @@ export class End {
         this.peerId = peerId;
       },
       record: (bytes) => this.records.push(bytes),
+      datagram: (bytes) => this.datagrams.push(bytes),
       drain: () => this.drained++,
       closed: (error) => this.closed.push(error),
     });

@@ -20,7 +20,7 @@ function lab(hasRoom = true) {
     const opener = new ChannelOpener(context, gate, (peerId) => {
       if (!hasRoom && seed === 2) return null;
       adopted.push(peerId);
-      return { record() {}, drain() {}, closed() {} };
+      return { record() {}, datagram() {}, drain() {}, closed() {} };
     });
     return { context, gate, opener, peerId: context.identity.peerId };
   };

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { text } from "../../../src/core/message/define-message.js";
-import { type SimAbilities, SimNetwork, type SimNode } from "../../sim/sim-node.js";
+import { type SimAbilities, type SimKind, SimNetwork, type SimNode } from "../../sim/sim-node.js";
 
 const FAR = { kind: "far", rank: 90, delayMs: 40 };
 const NEAR = { kind: "near", rank: 20, delayMs: 1 };
@@ -14,8 +14,13 @@ interface Pair {
 }
 
 /** Alice dials Bob over the far path. */
-async function connected(aCan: SimAbilities = {}, bCan: SimAbilities = {}, down: readonly string[] = []): Promise<Pair> {
-  const net = new SimNetwork([FAR, NEAR]);
+async function connected(
+  aCan: SimAbilities = {},
+  bCan: SimAbilities = {},
+  down: readonly string[] = [],
+  kinds: readonly SimKind[] = [FAR, NEAR],
+): Promise<Pair> {
+  const net = new SimNetwork(kinds);
   for (const kind of down) net.down.add(kind);
   const a = await net.node("a", aCan);
   const b = await net.node("b", bCan);
@@ -23,6 +28,14 @@ async function connected(aCan: SimAbilities = {}, bCan: SimAbilities = {}, down:
   await net.run(400);
   expect(await dialled).toBe(b.manager.peerId);
   return { net, a, b };
+}
+
+/** All links end, and the session comes back over the far path; the better one works again when that is on its way. */
+async function loseBetter(net: SimNetwork, kind: string): Promise<void> {
+  net.down.add(kind);
+  for (const { wire } of net.open) wire.cut();
+  while (!net.open.some((one) => one.kind === "far")) await net.run(10);
+  net.down.delete(kind);
 }
 
 function send(from: SimNode, to: SimNode, words: string): void {
@@ -83,6 +96,44 @@ describe("a session on a poor path", () => {
     await net.run(300);
     expect(net.dials.length).toBe(before + 1);
     expect(a.paths.at(-1)).toBe("near");
+  });
+
+  test("tries again at once when it comes back there, however far off the next attempt was", async () => {
+    const { net, a } = await connected({}, { dial: FAR_ONLY });
+    await net.run(5_000);
+    expect(a.paths).toEqual(["far", "near"]);
+    await loseBetter(net, "near");
+    await net.run(500);
+    expect(a.paths).toEqual(["far", "near", "far", "near"]);
+  });
+
+  test("pauses before it tries again what was lost as soon as it was found", async () => {
+    const { net, a } = await connected({}, { dial: FAR_ONLY });
+    await net.run(1_000);
+    expect(a.paths).toEqual(["far", "near"]);
+    await loseBetter(net, "near");
+    await net.run(2_500);
+    expect(a.paths).toEqual(["far", "near", "far"]);
+    await net.run(10_000);
+    expect(a.paths).toEqual(["far", "near", "far", "near"]);
+  });
+
+  test.each([
+    ["begun with it", 5_050, false],
+    ["begun later", 20_000, true],
+  ])("tries what it had while an attempt on something better goes on that was %s", async (_name, ms, changes) => {
+    const slow = { kind: "slow", rank: 10, delayMs: 3_000 };
+    const { net, a } = await connected({}, { dial: FAR_ONLY }, ["slow"], [FAR, NEAR, slow]);
+    await net.run(ms);
+    expect(a.paths).toEqual(["far", "near"]);
+    if (changes) a.networkChanged();
+    await net.run(100);
+    await loseBetter(net, "near");
+    await net.run(300);
+    expect(a.paths).toEqual(["far", "near", "far", "near"]);
+    // It takes 6 s.
+    const begunAt = net.dials.filter(({ kind }) => kind === "slow").at(-1)?.at ?? 0;
+    expect(net.clock.now() - begunAt).toBeLessThan(6_000);
   });
 
   test("stops trying when the session ends", async () => {

@@ -7,7 +7,7 @@ import { type WebSocket, WebSocketServer } from "ws";
 import type { NetworkError } from "../../../src/core/errors.js";
 import { encodePeerId } from "../../../src/core/identity.js";
 import { RelayClient } from "../../../src/core/relay/relay-client.js";
-import { encodeChallenge, encodePing, encodeWelcome } from "../../../src/core/relay/relay-frame.js";
+import { encodeChallenge, encodePing, encodePong, encodeWelcome } from "../../../src/core/relay/relay-frame.js";
 import type { RelayLink } from "../../../src/core/relay/relay-link.js";
 import type { Runtime, SigningKey } from "../../../src/core/runtime.js";
 import { nodeClock } from "../../../src/node/clock.js";
@@ -107,6 +107,26 @@ function dial(from: Peer, to: string): { link: RelayLink; got: Uint8Array[]; end
     link.attach({ frame: (frame) => got.push(frame.slice()), drain: () => {}, closed: resolve });
   });
   return { link, got, ended };
+}
+
+/** A clock that stands still until it is told to go on. */
+function standingClock() {
+  let now = 0;
+  const timers = new Set<{ at: number; run(): void }>();
+  const clock = {
+    ...nodeClock,
+    now: () => now,
+    after: (delayMs: number, run: () => void) => {
+      const timer = { at: now + delayMs, run };
+      timers.add(timer);
+      return { cancel: () => timers.delete(timer) };
+    },
+  };
+  const advance = (ms: number): void => {
+    now += ms;
+    for (const timer of [...timers]) if (timer.at <= now && timers.delete(timer)) timer.run();
+  };
+  return { clock, advance };
 }
 
 describe("links over a relay", () => {
@@ -276,22 +296,36 @@ describe("a relay that misbehaves", () => {
     expect(alice.client.connected).toBe(false);
   });
 
+  test("knows how long the relay takes to answer: the login first, then each ping; and why it is not connected", async () => {
+    const { clock, advance } = standingClock();
+    const sockets: WebSocket[] = [];
+    const url = await fakeRelay((ws) => {
+      sockets.push(ws);
+      ws.send(challenge);
+      ws.once("message", () => {
+        advance(40);
+        ws.send(welcome);
+        ws.once("message", () => {
+          advance(70);
+          ws.send(encodePong(pattern(8)));
+        });
+      });
+    });
+    const alice = await online(url, { runtime: { clock } });
+    expect([alice.client.rttMs, alice.client.problem]).toEqual([40, null]);
+    advance(15_000);
+    await until(() => alice.client.rttMs === 70);
+    for (const ws of sockets) ws.terminate();
+    await until(() => !alice.client.connected);
+    expect(alice.client.rttMs).toBeNull();
+    expect(alice.client.problem).toMatchObject({ code: "ERR_RELAY_UNAVAILABLE" });
+    advance(100);
+    await until(() => alice.client.connected);
+    expect([alice.client.rttMs, alice.client.problem]).toEqual([40, null]);
+  });
+
   test("answers pings, and takes a silent relay for dead 5 s after its own ping", async () => {
-    let now = 0;
-    const timers = new Set<{ at: number; run(): void }>();
-    const clock = {
-      ...nodeClock,
-      now: () => now,
-      after: (delayMs: number, run: () => void) => {
-        const timer = { at: now + delayMs, run };
-        timers.add(timer);
-        return { cancel: () => timers.delete(timer) };
-      },
-    };
-    const advance = (ms: number): void => {
-      now += ms;
-      for (const timer of [...timers]) if (timer.at <= now && timers.delete(timer)) timer.run();
-    };
+    const { clock, advance } = standingClock();
     const frames: Buffer[] = [];
     const sockets: WebSocket[] = [];
     const url = await fakeRelay((ws) => {
@@ -312,6 +346,25 @@ describe("a relay that misbehaves", () => {
     advance(1);
     expect(alice.client.connected).toBe(false);
     expect(alice.events).toEqual(["on", "off ERR_RELAY_UNAVAILABLE"]);
+  });
+
+  test("takes it for dead 2.5 s after the network has changed, however often that is said", async () => {
+    const { clock, advance } = standingClock();
+    let frames = 0;
+    const url = await fakeRelay((ws) => {
+      ws.on("message", () => frames++);
+      ws.send(challenge);
+      ws.once("message", () => sendAll(ws, welcome));
+    });
+    const alice = await online(url, { runtime: { clock } });
+    for (let i = 0; i < 4; i++) {
+      alice.networkChanged();
+      advance(i < 3 ? 800 : 99);
+    }
+    await until(() => frames === 2);
+    expect(alice.client.connected).toBe(true);
+    advance(1);
+    expect(alice.client.connected).toBe(false);
   });
 
   test("is given up after 10 s when it says nothing at all", async () => {

@@ -116,6 +116,18 @@ describe("a session whose link dies", () => {
     expect(pair.alice.statuses).toEqual(["connecting", "connected"]);
     expectWhole(pair);
   });
+
+  test("asks the link that takes over from a silent one at once: it may have died with it", () => {
+    const pair = new SessionPair();
+    const standby = pair.connect({ kind: "relay", rank: 90, delayMs: 50 });
+    const better = pair.link({ kind: "webrtc", rank: 40, delayMs: 1 });
+    pair.run(8);
+    for (const wire of [standby, better]) wire.freeze();
+    pair.run(8_100);
+    expect(pair.alice.paths).toEqual(["relay", "webrtc", "relay"]);
+    pair.run(2_500);
+    expect(pair.alice.statuses.at(-1)).toBe("reconnecting");
+  });
 });
 
 describe("migration", () => {

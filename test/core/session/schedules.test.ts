@@ -10,6 +10,7 @@ import {
   type Step,
   schedules,
   schedulesWithRestarts,
+  schedulesWithSleep,
   settle,
 } from "../../sim/schedule.js";
 import { SessionPair } from "../../sim/session-pair.js";
@@ -29,6 +30,15 @@ function outcome(steps: readonly Step[]): string[] {
     ...faultsOf(pair.bob, pair.alice),
     ...[pair.alice, pair.bob].flatMap((peer) => statusFaults(peer.name, peer.statuses)),
   ];
+}
+
+/** With a resume window that a schedule may outlast, and processes that may die. */
+function outcomeWithLosses(steps: readonly Step[]): string[] {
+  const pair = new SessionPair({ resumeWindowMs: 20_000, receiveBufferBytes: 64 * 1024 });
+  settle(pair, runSchedule(pair, pair.connect(), steps));
+  const { alice, bob } = pair;
+  const statuses = [alice, bob].flatMap((peer) => statusFaults(peer.name, peer.statuses));
+  return [...faultsWithRestarts(alice, bob), ...faultsWithRestarts(bob, alice), ...statuses];
 }
 
 function statusFaults(name: string, statuses: readonly string[]): string[] {
@@ -55,13 +65,32 @@ describe("random schedules in which processes die and come back", () => {
   test(`deliver nothing twice and tell each fate once (${RUNS} schedules)`, { timeout: 600_000 }, () => {
     fc.assert(
       fc.property(schedulesWithRestarts, (steps) => {
-        const pair = new SessionPair({ resumeWindowMs: 20_000, receiveBufferBytes: 64 * 1024 });
-        settle(pair, runSchedule(pair, pair.connect(), steps));
-        const { alice, bob } = pair;
-        const statuses = [alice, bob].flatMap((peer) => statusFaults(peer.name, peer.statuses));
-        expect([...faultsWithRestarts(alice, bob), ...faultsWithRestarts(bob, alice), ...statuses]).toEqual([]);
+        expect(outcomeWithLosses(steps)).toEqual([]);
       }),
       { numRuns: RUNS, ...(SEED === undefined ? {} : { seed: SEED }) },
+    );
+  });
+});
+
+describe("random schedules in which processes freeze and thaw", () => {
+  const runs = Math.ceil(RUNS / 4);
+  const parameters = { numRuns: runs, ...(SEED === undefined ? {} : { seed: SEED }) };
+
+  test(`within the resume window deliver each message once, in order (${runs} schedules)`, { timeout: 600_000 }, () => {
+    fc.assert(
+      fc.property(schedulesWithSleep, (steps) => {
+        expect(outcome(steps)).toEqual([]);
+      }),
+      parameters,
+    );
+  });
+
+  test(`for longer deliver nothing twice and tell each fate once (${runs} schedules)`, { timeout: 600_000 }, () => {
+    fc.assert(
+      fc.property(schedulesWithSleep, (steps) => {
+        expect(outcomeWithLosses(steps)).toEqual([]);
+      }),
+      parameters,
     );
   });
 });

@@ -11,7 +11,7 @@ const AGENT = fileURLToPath(new URL("./agent.mjs", import.meta.url));
 const RELAY = fileURLToPath(new URL("./relay.mjs", import.meta.url));
 
 /** The relay's port, TCP and UDP: one that every network lets out. */
-const RELAY_PORT = 443;
+export const RELAY_PORT = 443;
 /** How long messages go on after the path became direct. */
 const AFTERWARDS_MS = 300;
 /** For what was sent to arrive, once nobody sends any more. */

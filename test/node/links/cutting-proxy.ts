@@ -38,6 +38,8 @@ export class CuttingProxy {
   accepted = 0;
   /** Connections that were refused. */
   refused = 0;
+  /** Bytes handed on, of all connections and both directions. */
+  passedBytes = 0;
 
   private constructor(server: Server, target: number, plan: Cuts | null) {
     this.#server = server;
@@ -164,6 +166,7 @@ export class CuttingProxy {
     const left = cut && !pair.halfClosed ? cut.afterBytes - pair.passed : Number.POSITIVE_INFINITY;
     const passing = chunk.length <= left ? chunk : chunk.subarray(0, left);
     pair.passed += passing.length;
+    this.passedBytes += passing.length;
     if (passing.length > 0 && !to.write(passing)) from.pause();
     if (!cut || pair.halfClosed || pair.passed < cut.afterBytes) return;
     this.#execute(pair, cut);

@@ -19,6 +19,7 @@ const BAD: readonly (readonly [named: string, options: object])[] = [
   ["disableTransports", { disableTransports: [7] }],
   ["host", { host: 7 }],
   ["upgrade", { upgrade: "yes" }],
+  ["portMapping", { portMapping: "yes" }],
   ["limits", { limits: 7 }],
   ["limits.maxPeers", { limits: { maxPeers: 3 } }],
   ["limits.maxConnections", { limits: { maxConnections: 0 } }],

@@ -10,6 +10,7 @@ import { openPortListener, type PortListenerOptions } from "../../../src/node/po
 /** A link's story, as its owner hears it. */
 export class Heard {
   readonly frames: Uint8Array[] = [];
+  readonly datagrams: Uint8Array[] = [];
   drains = 0;
   ends = 0;
   readonly closed: Promise<NetworkError | null>;
@@ -21,6 +22,10 @@ export class Heard {
         frame: (frame) => {
           // Kept beyond this turn, so copied.
           this.frames.push(frame.slice());
+          this.#wake();
+        },
+        datagram: (bytes) => {
+          this.datagrams.push(bytes.slice());
           this.#wake();
         },
         drain: () => {

@@ -1,0 +1,34 @@
+// What the traffic of a session is given, and what it tells.
+
+import type { NetworkError } from "../errors.js";
+import type { StreamTableHandlers } from "../stream/stream-table.js";
+import type { PartialBudget } from "./partial-budget.js";
+
+export interface TrafficLimits {
+  /** Bytes that the other side may send, per lane, ahead of what was handed on. */
+  readonly receiveBufferBytes: number;
+  /** Largest application message, encoded. */
+  readonly maxMessageBytes: number;
+  /** Bytes of this peer's messages that the application has not taken; they outlive a session, and so does their count. */
+  readonly held: { bytes: number };
+  /** Shared by all sessions of a manager. */
+  readonly partials: PartialBudget;
+}
+
+export interface TrafficHandlers {
+  /** One application message, encoded. A promise holds its bytes in the receive window until it settles, either way. */
+  message(bytes: Uint8Array): void | PromiseLike<void>;
+  /** One message between the two sessions that is not about a stream. */
+  control(bytes: Uint8Array): void;
+  /** The other side opened a stream. @returns whether somebody takes it */
+  stream: StreamTableHandlers["opened"];
+  delivered(messageId: string): void;
+  /** This message was dropped before it was sent. */
+  failed(messageId: string, error: NetworkError): void;
+  /** Application bytes were acknowledged: there may be room in the queue again. */
+  acknowledged(): void;
+  /** The window has grown without anything having arrived: tell the other side soon. */
+  windowGrew(): void;
+  /** There is something to send. */
+  wake(): void;
+}
