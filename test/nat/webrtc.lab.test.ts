@@ -30,7 +30,7 @@ const FOUND_MS = 15_000;
  * until the relay is given up as well, and what it takes to dial it anew.
  */
 const RESUMED_MS = 16_000;
-/** A path that is lost within 5 s is not looked for again at once: so long before a move, which is noticed 2.5 s after it at the earliest. */
+/** Before a move, whose loss is noticed after 2.5 s at the earliest: a path that was lost within 5 s is not looked for again at once. */
 const HELD_MS = 3_000;
 /** For a new WebRTC connection once messages flow again. */
 const FOUND_AGAIN_MS = 10_000;
