@@ -112,7 +112,7 @@ const STAGES = [
     needs: ["build", "browsers"],
     run: () => vitest("package", 15 * MINUTE),
   },
-  { name: "nat", title: "Real NATs, in network namespaces", needs: ["build"], run: natLab },
+  { name: "nat", title: "Real NATs, in network namespaces", needs: ["build", "browsers"], run: natLab },
   { name: "e2e", title: "Real browsers", needs: ["build", "browsers"], run: playwright },
 ];
 

@@ -49,6 +49,10 @@ const UNUSED_IN_SIMPLE_PEER = [
 /** Statistics as every browser of today gives them; simple-peer also knows two older ways. */
 const STANDARD_STATS = "{ this._pc.getStats().then((reports) => cb(null, [...reports.values()]), cb); }";
 
+/** How Chrome 57 and Firefox of that time named the addresses of a connection: for both ends of it. */
+const OLD_BRANCH = / else if \((?:(?:local|remote) && \w+\.ipAddress|typeof \w+\.goog\w+ === 'string')\) \{[^}]*\}/;
+const OLD_BRANCHES = 4;
+
 /**
  * Leaves out statements that only write a debug log, half a kilobyte of sentences for nobody, and all that is about media.
  * @param {string} path
@@ -56,8 +60,14 @@ const STANDARD_STATS = "{ this._pc.getStats().then((reports) => cb(null, [...rep
 function onlyData(path) {
   const source = readFileSync(path, "utf8").replace(/^ *this\._debug\((?:.|\n +)*?\)$/gm, "");
   if (/this\._debug\(/.test(source)) throw new Error(`simple-peer has changed: look at each this._debug( in ${path}`);
-  // Nor does anybody read the codes of its errors.
-  const data = withoutBodies(path, source.replace(/, 'ERR_[A-Z_]+'\)/g, ")"), UNUSED_IN_SIMPLE_PEER, "{}");
+  const [first, ...branches] = source.split(OLD_BRANCH);
+  if (branches.length !== OLD_BRANCHES) throw new Error(`simple-peer has changed: ${branches.length} old branches in ${path}`);
+  // Nobody reads the codes of its errors, and it asks no servers of other people: the configuration is always given.
+  const current = [first, ...branches]
+    .join("")
+    .replace(/, 'ERR_[A-Z_]+'\)/g, ")")
+    .replace(/urls: \[[^\]]*\]/, "urls: []");
+  const data = withoutBodies(path, current, UNUSED_IN_SIMPLE_PEER, "{}");
   return withoutBodies(path, data, ["getStats"], STANDARD_STATS);
 }
 

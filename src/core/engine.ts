@@ -9,6 +9,7 @@ import { type Peer, PeerTable, type PeerTableHandlers } from "./connect/peer-tab
 import { RELAY_RANK, RelaySet } from "./connect/relay-set.js";
 import { SharedAttempts } from "./connect/shared-attempts.js";
 import { Ways } from "./connect/ways.js";
+import { WhatWorked } from "./connect/what-worked.js";
 import { type Deadline, deadline } from "./deadline.js";
 import { NetworkError, toNetworkError } from "./errors.js";
 import type { PeerId } from "./events.js";
@@ -316,6 +317,7 @@ export class Engine {
         dialer: this.#dialer,
         negotiators: this.#transports,
         stunServers: () => this.facts.stunServers,
+        worked: new WhatWorked(),
         ownAddresses: () => this.addresses,
         allowLoopback: () => this.#relays.isLocal,
         open: ({ link, rank }, initiator, peerId, signal) => this.#opener.connect(link, rank, initiator, peerId, signal),

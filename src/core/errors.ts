@@ -83,8 +83,8 @@ export const ERROR_CODES = {
 
   ERR_WEBRTC_UNAVAILABLE: { retryable: false, text: "there is no WebRTC here" },
   ERR_WEBRTC_FAILED: { retryable: true, text: "the WebRTC connection could not be made" },
-  ERR_PUNCH_FAILED: { retryable: true, text: "no direct path was found through the NATs in between" },
-  ERR_PUNCH_HOPELESS: { retryable: false, text: "the NATs in between allow no direct path: the relay carries on" },
+  ERR_PUNCH_FAILED: { retryable: true, text: "no direct path was found" },
+  ERR_PUNCH_HOPELESS: { retryable: false, text: "the NATs allow no direct path: the relay carries on" },
   ERR_UDP_UNAVAILABLE: { retryable: false, text: "there is no UDP here: install udx-native" },
   ERR_STUN_MALFORMED: { retryable: false, text: "this is not a STUN message" },
   ERR_STUN_REFUSED: { retryable: false, text: "the STUN server refused the request" },

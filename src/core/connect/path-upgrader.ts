@@ -14,6 +14,7 @@ import { Negotiator } from "./negotiator.js";
 import { PathHistory } from "./path-history.js";
 import { decodePathMessage, encodePathMessage, type PathMessage, type PathsMessage } from "./path-message.js";
 import { type Attempt, race, STAGGER_MS } from "./race.js";
+import type { WhatWorked } from "./what-worked.js";
 
 /** First and largest delay before direct paths are tried again. */
 const RETRY_BASE_MS: Millis = 5_000;
@@ -29,6 +30,8 @@ export interface UpgraderContext {
   readonly negotiators: readonly Transport[];
   /** STUN servers that are known now, as `stun:host:port`. */
   stunServers(): readonly string[];
+  /** What led to which peer before, in this session or an earlier one: it is tried without delay. */
+  readonly worked: WhatWorked;
   /** URLs that we listen at, now. */
   ownAddresses(): readonly string[];
   /** Whether addresses of this machine make sense for this peer. */
@@ -55,8 +58,6 @@ export class PathUpgrader {
   readonly history: PathHistory;
   /** Kinds of links that cannot be had between these two networks: not tried again before one of them changes. */
   readonly hopeless = new Set<LinkKind>();
-  /** The kind that led to a direct path before: it is tried without delay. */
-  #worked: LinkKind | null = null;
   /** Attempts under way, with the rank that each would lead to. */
   #running: { readonly rank: number; readonly controller: AbortController; over: boolean }[] = [];
   #failures = 0;
@@ -138,7 +139,8 @@ export class PathUpgrader {
     if (now - this.#since >= RETRY_BASE_MS) this.#startAgain();
     this.#since = now;
     const { path } = this.#session;
-    if (path !== null && this.#negotiators.some(({ kind }) => kind === path)) this.#worked = path;
+    if (path !== null && this.#negotiators.some(({ kind }) => kind === path))
+      this.#context.worked.set(this.#session.peerId, path);
     this.#giveUp(this.#session.pathRank);
     this.#evaluate();
   }
@@ -322,7 +324,7 @@ export class PathUpgrader {
     return transports.map((transport, i) => ({
       kind: transport.kind,
       rank: transport.rank,
-      delayMs: transport.kind === this.#worked ? 0 : headStart(transport, someoneCanDial, i),
+      delayMs: transport.kind === this.#context.worked.get(this.#session.peerId) ? 0 : headStart(transport, someoneCanDial, i),
       attempt: (signal) => this.#negotiator.offer(transport, signal),
     }));
   }

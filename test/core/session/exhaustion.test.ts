@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { ByteWriter } from "../../../src/core/bytes.js";
 import { encodePathMessage } from "../../../src/core/connect/path-message.js";
 import { PathUpgrader } from "../../../src/core/connect/path-upgrader.js";
+import { WhatWorked } from "../../../src/core/connect/what-worked.js";
 import { PartialBudget } from "../../../src/core/session/partial-budget.js";
 import type { PeerSession } from "../../../src/core/session/peer-session.js";
 import { ReceiveLane } from "../../../src/core/session/receive-lane.js";
@@ -99,6 +100,7 @@ describe("a peer that offers WebRTC again and again", () => {
         },
       ],
       stunServers: () => [],
+      worked: new WhatWorked(),
       ownAddresses: () => [],
       allowLoopback: () => false,
       open: () => new Promise(() => undefined),
