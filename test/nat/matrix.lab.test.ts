@@ -1,6 +1,7 @@
 // Every pair of kinds of sites: two real peers, a real relay, real NATs. Prints what came of each and holds it against the table in
 // lab/expectations.ts.
 //
+//   npx vitest run --project nat-matrix
 //   LAB_PAIRS=port:random,one-lan   only these pairs (the order of the two makes no difference) and single sites
 //   LAB_RUNS=5                  each of them so many times, with other identities each time
 //   LAB_SOURCES=1               the sources instead of dist
