@@ -2,10 +2,10 @@
 
 import type { Millis } from "../runtime.js";
 
-/** Bytes that may always be under way: twice what the other side acknowledges at once. */
+/** Bytes that may always be under way beyond the bandwidth-delay product: twice what the other side acknowledges at once. */
 const FLOOR_BYTES = 64 * 1024;
-/** Bandwidth-delay products under way beyond the floor: more than one, so that a faster path is found; as BBR probes. */
-const GAIN = 1.25;
+/** Or this share of the product where that is more, so that a faster path is found; as BBR probes. */
+const PROBE_SHARE = 0.25;
 /** Shortest span that a rate is taken over. */
 const SAMPLE_MS: Millis = 20;
 /** How many spans the best rate is remembered for. */
@@ -42,7 +42,8 @@ export class BulkLimit {
   bytes(rttMs: Millis | null): number {
     if (rttMs === null) return Number.POSITIVE_INFINITY;
     const best = this.#rates.length === 0 ? this.#running(rttMs) : Math.max(...this.#rates);
-    return FLOOR_BYTES + Math.floor(GAIN * best * rttMs);
+    const product = Math.floor(best * rttMs);
+    return product + Math.max(FLOOR_BYTES, Math.floor(PROBE_SHARE * product));
   }
 
   // Before the first whole span, what has arrived so far within it says enough.
