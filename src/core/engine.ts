@@ -1,7 +1,7 @@
 // Everything that exists between start() and stop(): listeners, relays, sessions, rooms, and the ways from one to the other.
 
+import { BufferPool } from "./buffer-pool.js";
 import type { ExplainOptions } from "./call-options.js";
-import { RECORD_OVERHEAD_BYTES } from "./channel/secure-channel.js";
 import { ChannelOpener } from "./connect/channel-opener.js";
 import { Dialer } from "./connect/dialer.js";
 import { InboundGate, sourceOf } from "./connect/inbound-gate.js";
@@ -25,9 +25,7 @@ import type { Listener, Transport } from "./path/transport.js";
 import type { Room, RoomContext } from "./room.js";
 import { RoomSet } from "./room-set.js";
 import type { Runtime } from "./runtime.js";
-import { EndedInstances } from "./session/ended-instances.js";
-import { PartialBudget } from "./session/partial-budget.js";
-import type { SessionContext } from "./session/session-context.js";
+import { sessionContext } from "./session/session-context.js";
 import type { Target } from "./target.js";
 
 export interface EngineHandlers extends PeerTableHandlers {
@@ -59,6 +57,8 @@ export class Engine {
   readonly #calls = new Set<Deadline>();
   #stopped = false;
   readonly peers: PeerTable;
+  /** What is queued for all peers lies in these. */
+  readonly buffers: BufferPool;
 
   constructor(
     options: NetworkManagerOptions,
@@ -74,6 +74,7 @@ export class Engine {
     this.#identity = identity;
     this.#transports = transports;
     this.#handlers = handlers;
+    this.buffers = new BufferPool(limits.bufferBytes, limits.spareBuffers);
     this.#dialer = new Dialer(transports, runtime.clock, limits.dialTimeoutMs);
     this.peers = new PeerTable(this.#tableContext(), { ...handlers, status: (...event) => this.#status(...event) });
     this.#opener = new ChannelOpener(
@@ -295,18 +296,7 @@ export class Engine {
   #tableContext(): ConstructorParameters<typeof PeerTable>[0] {
     const { clock, random } = this.#runtime;
     const limits = this.#limits;
-    const session: Omit<SessionContext, "held"> = {
-      clock,
-      random,
-      ownId: this.#identity.peerId,
-      ownName: this.#options.name ?? "",
-      resumeWindowMs: limits.resumeWindowMs,
-      receiveBufferBytes: limits.receiveBufferBytes,
-      maxMessageBytes: limits.maxMessageBytes,
-      recordBuffer: new Uint8Array(RECORD_BUFFER_BYTES),
-      ended: new EndedInstances(clock),
-      partials: new PartialBudget(PARTIAL_BYTES),
-    };
+    const session = sessionContext(this.#runtime, this.#identity.peerId, this.#options.name ?? "", limits, this.buffers);
     return {
       session,
       upgrade: this.#options.upgrade ?? true,
@@ -334,12 +324,6 @@ export class Engine {
 
 /** Peers that the application sent away and rooms do not bring back. */
 const MAX_SENT_AWAY = 10_000;
-
-/** What messages that have arrived in part may hold, of all peers together: sixteen of the largest. */
-const PARTIAL_BYTES = 256 * 1024 * 1024;
-
-/** The largest record: what a Noise message holds beside its tag. */
-const RECORD_BUFFER_BYTES = 65_535 - RECORD_OVERHEAD_BYTES;
 
 function stopped(): NetworkError {
   return new NetworkError("ERR_CLOSED", "stop() was called meanwhile");

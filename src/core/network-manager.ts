@@ -19,7 +19,6 @@ import { Outgoing } from "./outgoing.js";
 import type { Transport } from "./path/transport.js";
 import { RequestExchange } from "./request/exchange.js";
 import type { RequestHandler } from "./request/handlers.js";
-import { SILENT_ID } from "./request/outlet.js";
 import type { RequestOptions } from "./request/requests.js";
 import type { Room } from "./room.js";
 import type { Runtime } from "./runtime.js";
@@ -318,8 +317,9 @@ export class CoreNetworkManager {
       message: (peerId, bytes) =>
         isPlainMessage(bytes) ? notifier.message(decodeEnvelope(bytes, peerId)) : this.#requests.receive(peerId, bytes),
       stream: (stream) => notifier.stream(stream),
-      delivered: (peerId, messageId) => messageId !== SILENT_ID && notifier.emit("delivered", { peerId, messageId }),
-      failed: (peerId, messageId, error) => messageId !== SILENT_ID && notifier.emit("failed", { peerId, messageId, error }),
+      hearsDelivered: () => notifier.has("delivered"),
+      delivered: (peerId, messageId) => notifier.emit("delivered", { peerId, messageId }),
+      failed: (peerId, messageId, error) => notifier.emit("failed", { peerId, messageId, error }),
       restarted: (peerId) => this.#requests.ended(peerId, new NetworkError("ERR_SESSION_LOST", undefined, { peerId })),
       acknowledged: (_peerId, peer) => this.#outgoing.acknowledged(peer),
       relay: (url, connected, error) => notifier.emit("relay", { url, status: connected ? "connected" : "disconnected", error }),

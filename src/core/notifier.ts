@@ -4,6 +4,7 @@ import { NetworkError } from "./errors.js";
 import { type ConnectionStatus, Emitter, type EventHandler, type NetworkEvents, type PeerId } from "./events.js";
 import type { Message } from "./message/message.js";
 import { MessageQueue } from "./message/message-queue.js";
+import { withOwnPayload } from "./message/own-payload.js";
 import type { ByteStream } from "./stream/byte-stream.js";
 
 export class Notifier {
@@ -23,6 +24,11 @@ export class Notifier {
     return this.#events.on(name, handler);
   }
 
+  /** Whether anybody listens to an event. */
+  has(name: keyof NetworkEvents): boolean {
+    return this.#events.has(name);
+  }
+
   /** An event that no callback hears. */
   emit<Name extends Exclude<keyof NetworkEvents, "message" | "connection" | "error" | "stream">>(
     name: Name,
@@ -38,24 +44,36 @@ export class Notifier {
 
   /** @returns settles when the callback and all message loops have taken it; `undefined` when none is behind */
   message(message: Message): Promise<void> | undefined {
-    const held: Promise<void>[] = [];
-    if (this.awaitsMessages && this.onMessage) held.push(this.#inTurn(message));
-    else this.#guard(() => this.onMessage?.(message));
+    let held: Promise<void>[] | null = null;
+    if (this.awaitsMessages && this.onMessage) held = [this.#inTurn(message)];
+    else this.#callBack(message);
     this.#events.emit("message", message);
     for (const queue of this.#queues) {
       const taken = queue.push(message);
-      if (taken) held.push(taken);
+      if (taken) held = [...(held ?? []), taken];
     }
-    return held.length > 0 ? Promise.all(held).then(() => undefined) : undefined;
+    return held ? Promise.all(held).then(() => undefined) : undefined;
+  }
+
+  // Without a closure: nothing is called more often.
+  #callBack(message: Message): void {
+    if (!this.onMessage) return;
+    try {
+      const result = this.onMessage(message);
+      if (result instanceof Promise) result.catch((error: unknown) => this.callbackThrew(error));
+    } catch (error) {
+      this.callbackThrew(error);
+    }
   }
 
   // One message of a peer at a time: its turn is over when the callback's promise has settled.
   #inTurn(message: Message): Promise<void> {
     const { senderId } = message;
+    const kept = withOwnPayload(message);
     const before = this.#turns.get(senderId) ?? Promise.resolve();
     const turn = before.then(async () => {
       try {
-        await this.onMessage?.(message);
+        await this.onMessage?.(kept);
       } catch (error) {
         this.callbackThrew(error);
       }

@@ -34,6 +34,10 @@ export interface NetworkLimits {
   readonly receiveBufferBytes: number;
   /** Largest message, encoded, in bytes. Default and most: 16 MiB. */
   readonly maxMessageBytes: number;
+  /** Size of each buffer that queued messages lie in, in bytes. Default 16 KiB. */
+  readonly bufferBytes: number;
+  /** Most such buffers that are kept for later use, for all peers together; idle sessions hold none. Default 256. */
+  readonly spareBuffers: number;
 }
 
 /** What `new NetworkManager()` takes. Everything is optional. */
@@ -102,6 +106,8 @@ const DEFAULT_LIMITS: NetworkLimits = {
   sendQueueBytes: 4 * MIB,
   receiveBufferBytes: 4 * MIB,
   maxMessageBytes: 16 * MIB,
+  bufferBytes: 16 * 1024,
+  spareBuffers: 256,
 };
 
 const LIMIT_RANGES: Record<keyof NetworkLimits, readonly [least: number, most: number]> = {
@@ -118,6 +124,8 @@ const LIMIT_RANGES: Record<keyof NetworkLimits, readonly [least: number, most: n
   sendQueueBytes: [64 * 1024, 1024 * MIB],
   receiveBufferBytes: [256 * 1024, 1024 * MIB],
   maxMessageBytes: [1024, 16 * MIB],
+  bufferBytes: [1024, MIB],
+  spareBuffers: [0, 1_000_000],
 };
 
 const OPTION_NAMES: ReadonlySet<string> = new Set([

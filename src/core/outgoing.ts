@@ -3,7 +3,7 @@
 import type { DeliverOptions, SendOptions } from "./call-options.js";
 import type { Peer } from "./connect/peer-table.js";
 import { NetworkError } from "./errors.js";
-import { encodeEnvelope } from "./message/envelope.js";
+import { encodeEnvelope, writeEnvelope } from "./message/envelope.js";
 import type { OutgoingMessage } from "./message/message.js";
 import { newMessageId } from "./message/message-id.js";
 import type { Notifier } from "./notifier.js";
@@ -20,6 +20,8 @@ export class Outgoing {
   readonly #limits: Pick<NetworkLimits, "maxMessageBytes" | "sendQueueBytes">;
   readonly #clock: Clock;
   readonly #notifier: Notifier;
+  #knownDate = 0;
+  #dateUses = 0;
 
   constructor(limits: Pick<NetworkLimits, "maxMessageBytes" | "sendQueueBytes">, clock: Clock, notifier: Notifier) {
     this.#limits = limits;
@@ -29,16 +31,24 @@ export class Outgoing {
 
   /** @returns whether the message was queued. @throws NetworkError `ERR_MESSAGE_…`, also when there is no such peer */
   send(peer: Peer | undefined, message: OutgoingMessage, options: SendOptions): boolean {
-    const encoded = this.#encode(message);
     checkFreshness(options);
-    return peer !== undefined && this.#enqueue(peer, encoded, options);
+    if (peer === undefined || isLate(options) || !this.#hasRoom(peer)) {
+      const encoded = this.#encode(message);
+      return peer !== undefined && this.#enqueue(peer, encoded, options);
+    }
+    const { session } = peer;
+    const length = writeEnvelope(session.lane(laneOf(options)), message, message?.id, this.#date(), this.#limits.maxMessageBytes);
+    session.sent(length);
+    return true;
   }
 
   /** @returns how many peers took it */
   sendToAll(peers: readonly Peer[], message: OutgoingMessage, options: SendOptions): number {
     const encoded = this.#encode(message);
     checkFreshness(options);
-    return peers.filter((peer) => peer.session.status !== "connecting" && this.#enqueue(peer, encoded, options)).length;
+    let taken = 0;
+    for (const peer of peers) if (peer.session.status !== "connecting" && this.#enqueue(peer, encoded, options)) taken++;
+    return taken;
   }
 
   /** Resolves when the other side has it. @throws NetworkError `ERR_LIMIT_QUEUE`, or why it did not arrive; or the signal's reason */
@@ -95,8 +105,24 @@ export class Outgoing {
 
   #encode(message: OutgoingMessage): Encoded {
     const id = message?.id ?? newMessageId();
-    return { id, bytes: encodeEnvelope(message, id, this.#clock.date(), this.#limits.maxMessageBytes) };
+    return { id, bytes: encodeEnvelope(message, id, this.#date(), this.#limits.maxMessageBytes) };
   }
+
+  // Asked once a turn, or for a few hundred messages: to ask takes longer than to encode a small one.
+  #date(): number {
+    if (this.#dateUses > 0) {
+      this.#dateUses--;
+    } else {
+      this.#knownDate = this.#clock.date();
+      this.#dateUses = DATE_USES;
+      this.#clock.defer(this.#forgetDate);
+    }
+    return this.#knownDate;
+  }
+
+  readonly #forgetDate = (): void => {
+    this.#dateUses = 0;
+  };
 
   // A message that has no place in its lane yet is known by its id alone.
   #whenFateIsTold(peerId: string, messageId: string, settle: (error: NetworkError | null) => void): () => void {
@@ -116,13 +142,17 @@ export class Outgoing {
   }
 
   #enqueue(peer: Peer, { id, bytes }: Encoded, options: SendOptions): boolean {
-    if (peer.session.status === "disconnected") return false;
-    if (this.#isFull(peer)) {
-      peer.blocked = true;
-      return false;
-    }
-    peer.session.sendMessage(bytes, id, laneOf(options), isLate(options) ? options : undefined);
+    if (!this.#hasRoom(peer)) return false;
+    if (isLate(options)) peer.session.sendLate(bytes, id, options);
+    else peer.session.sendMessage(bytes, laneOf(options));
     return true;
+  }
+
+  #hasRoom(peer: Peer): boolean {
+    if (peer.session.status === "disconnected") return false;
+    if (!this.#isFull(peer)) return true;
+    peer.blocked = true;
+    return false;
   }
 
   // Past the mark no more is taken, so a queue holds at most this much and one message.
@@ -151,3 +181,6 @@ function checkFreshness({ ttlMs, latest, lane }: SendOptions): void {
 }
 
 const MAX_KEY_LENGTH = 255;
+
+/** How many messages of one turn share a timestamp. */
+const DATE_USES = 256;

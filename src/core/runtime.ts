@@ -39,6 +39,8 @@ export interface DhKeyPair {
 export interface AeadKey {
   /** Ciphertext followed by the 16-byte tag, in a fresh array. */
   seal(nonce: number | bigint, associatedData: Uint8Array, plaintext: Uint8Array): Uint8Array;
+  /** Like `seal`, to `target` from `at` on, which has room for all of it. Missing where it would save nothing. */
+  sealInto?(nonce: number, associatedData: Uint8Array, plaintext: Uint8Array, target: Uint8Array, at: number): void;
   /**
    * @returns the plaintext, in a fresh array or a view of one
    * @throws NetworkError `ERR_CRYPTO_TAG` when the tag does not fit or the ciphertext is shorter than a tag

@@ -1,5 +1,6 @@
 // Cuts a stream of bytes into frames: a length of two bytes, big-endian, then that many bytes. PROTOCOL.md, "Frames on a stream".
 
+import { BufferPool } from "../core/buffer-pool.js";
 import { NetworkError } from "../core/errors.js";
 
 /** Bytes of the length that goes before each frame. */
@@ -10,6 +11,10 @@ export const MAX_STREAM_FRAME_BYTES = 65_535;
 
 /** A frame that arrives in pieces starts with a buffer no larger than this, or than four times what came. */
 const FIRST_BUFFER_BYTES = 1024;
+
+/** A buffer that would be larger than this is borrowed: while bulk data flows, nearly every chunk ends within a frame. */
+const LARGE_BYTES = 16 * 1024;
+const largeBuffers = new BufferPool(MAX_STREAM_FRAME_BYTES, 8);
 
 /**
  * Reads frames from chunks as the socket gives them.
@@ -44,6 +49,7 @@ export class FrameParser {
   /** Hands over nothing more; what was gathered is let go. */
   stop(): void {
     this.#stopped = true;
+    this.#giveBack(this.#buffer);
     this.#buffer = null;
   }
 
@@ -82,7 +88,8 @@ export class FrameParser {
     const filled = this.#filled + piece.length;
     let buffer = this.#buffer;
     if (!buffer || buffer.length < filled) {
-      const grown = new Uint8Array(Math.min(this.#length, Math.max(FIRST_BUFFER_BYTES, 4 * filled)));
+      const size = Math.min(this.#length, Math.max(FIRST_BUFFER_BYTES, 4 * filled));
+      const grown = size > LARGE_BYTES ? largeBuffers.take() : new Uint8Array(size);
       if (buffer) grown.set(buffer.subarray(0, this.#filled));
       buffer = grown;
       this.#buffer = grown;
@@ -95,5 +102,10 @@ export class FrameParser {
     this.#filled = 0;
     this.#length = 0;
     this.#onFrame(frame);
+    this.#giveBack(buffer);
+  }
+
+  #giveBack(buffer: Uint8Array | null): void {
+    if (buffer?.length === MAX_STREAM_FRAME_BYTES) largeBuffers.give(buffer);
   }
 }

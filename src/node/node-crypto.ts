@@ -89,16 +89,28 @@ export function sealWithNonce(
   associatedData: Uint8Array,
   plaintext: Uint8Array,
 ): Uint8Array {
+  const sealed = new Uint8Array(plaintext.length + TAG_BYTES);
+  sealInto(cipher, key, nonce, associatedData, plaintext, sealed, 0);
+  return sealed;
+}
+
+function sealInto(
+  cipher: CipherName,
+  key: KeyObject,
+  nonce: Uint8Array,
+  associatedData: Uint8Array,
+  plaintext: Uint8Array,
+  target: Uint8Array,
+  at: number,
+): void {
   const aead =
     cipher === "AESGCM"
       ? createCipheriv("aes-256-gcm", key, nonce, AEAD_OPTIONS)
       : createCipheriv("chacha20-poly1305", key, nonce, AEAD_OPTIONS);
   if (associatedData.length > 0) aead.setAAD(associatedData, { plaintextLength: plaintext.length });
-  const sealed = new Uint8Array(plaintext.length + TAG_BYTES);
-  sealed.set(aead.update(plaintext));
+  target.set(aead.update(plaintext), at);
   aead.final();
-  sealed.set(aead.getAuthTag(), plaintext.length);
-  return sealed;
+  target.set(aead.getAuthTag(), at + plaintext.length);
 }
 
 /**
@@ -144,6 +156,10 @@ class NodeAeadKey implements AeadKey {
 
   seal(nonce: number | bigint, associatedData: Uint8Array, plaintext: Uint8Array): Uint8Array {
     return sealWithNonce(this.#cipher, this.#key, this.#nonce.set(nonce), associatedData, plaintext);
+  }
+
+  sealInto(nonce: number, associatedData: Uint8Array, plaintext: Uint8Array, target: Uint8Array, at: number): void {
+    sealInto(this.#cipher, this.#key, this.#nonce.set(nonce), associatedData, plaintext, target, at);
   }
 
   open(nonce: number | bigint, associatedData: Uint8Array, ciphertext: Uint8Array): Uint8Array {

@@ -3,9 +3,10 @@
 import type { Socket } from "node:net";
 import { NetworkError } from "../core/errors.js";
 import { formatEndpoint } from "../core/path/dial-url.js";
-import { LinkBase } from "../core/path/link.js";
+import { LinkBase, type LinkOutput } from "../core/path/link.js";
 import { brokenError } from "./error-map.js";
-import { FRAME_HEADER_BYTES, FrameParser, MAX_STREAM_FRAME_BYTES } from "./frame-parser.js";
+import { FrameOutput } from "./frame-output.js";
+import { FrameParser, MAX_STREAM_FRAME_BYTES } from "./frame-parser.js";
 
 /** Bytes that wait in the socket before `send` returns `false`. `drain` comes when they have all gone to the kernel. */
 export const HIGH_WATER_BYTES = 256 * 1024;
@@ -24,6 +25,8 @@ export class TcpLink extends LinkBase {
   readonly maxFrameBytes = MAX_STREAM_FRAME_BYTES;
   readonly #socket: Socket;
   readonly #parser: FrameParser;
+  readonly #output: FrameOutput;
+  readonly output: LinkOutput;
   #blocked = false;
   #closing = false;
 
@@ -32,6 +35,8 @@ export class TcpLink extends LinkBase {
     super(socket.remoteAddress === undefined ? null : formatEndpoint(socket.remoteAddress, socket.remotePort ?? 0));
     this.#socket = socket;
     this.#parser = new FrameParser((frame) => this.deliver(frame));
+    this.#output = new FrameOutput((bytes, done) => socket.write(bytes, done));
+    this.output = { room: (length) => this.#room(length), send: () => this.#commit() };
     socket.setNoDelay(true);
     socket.on("error", (error) => this.#over(brokenError(error)));
     socket.on("close", () => this.#over(this.#closing ? null : new NetworkError("ERR_CLOSED_ABORTED")));
@@ -54,22 +59,29 @@ export class TcpLink extends LinkBase {
     if (this.#closing || this.ended) return false;
     if (frame.length === 0 || frame.length > this.maxFrameBytes)
       throw new NetworkError("ERR_FRAME_TOO_LARGE", `${frame.length} bytes`);
-    const socket = this.#socket;
-    const header = Buffer.allocUnsafe(FRAME_HEADER_BYTES);
-    header.writeUInt16BE(frame.length);
-    // Corked, so that both go out in one system call and the frame is not copied.
-    socket.cork();
-    socket.write(header);
-    socket.write(frame);
-    socket.uncork();
-    if (socket.writableLength < HIGH_WATER_BYTES) return true;
+    const { bytes, at } = this.#output.room(frame.length);
+    bytes.set(frame, at);
+    return this.#commit();
+  }
+
+  #room(length: number): ReturnType<LinkOutput["room"]> {
+    return this.#closing || this.ended ? null : this.#output.room(length);
+  }
+
+  #commit(): boolean {
+    // Records are filled at the end of a turn: what comes next is the end of that.
+    if (this.#output.commit()) process.nextTick(this.#flush);
+    if (this.#socket.writableLength + this.#output.waitingBytes < HIGH_WATER_BYTES) return true;
     this.#blocked = true;
     return false;
   }
 
+  readonly #flush = (): void => this.#output.flush();
+
   close(): void {
     if (this.#closing) return;
     this.#closing = true;
+    this.#flush();
     this.#parser.stop();
     // What still arrives is read and dropped: closing with unread bytes would send a reset, and the other side
     // could lose what it has not read yet.

@@ -1,5 +1,6 @@
 // Two peers, each with a session for the other, joined by as many wires as a test wants; everything that they are told is kept.
 
+import { BufferPool } from "../../src/core/buffer-pool.js";
 import type { NetworkError } from "../../src/core/errors.js";
 import type { ConnectionStatus } from "../../src/core/events.js";
 import type { Link } from "../../src/core/path/link.js";
@@ -98,7 +99,7 @@ export class SimPeer {
     const id = `${this.name}-${lane}-${number}`;
     this.sent.push({ number, lane, length: Math.max(4, length), id, life: this.life });
     if (lane === LANE_CONTROL) this.session.sendControl(messageOf(number, length));
-    else this.session.sendMessage(messageOf(number, length), id, lane);
+    else this.session.sendMessage(messageOf(number, length), lane);
     return id;
   }
 
@@ -120,6 +121,11 @@ export class SimPeer {
   ready(): PeerSession {
     if (this.session.status === "disconnected") this.#renew();
     return this.session;
+  }
+
+  /** The id of the message with this number. */
+  idOf(number: number): string {
+    return this.sent.find((sent) => sent.number === number)?.id ?? `m${number}`;
   }
 
   #renew(): void {
@@ -147,6 +153,8 @@ export class SimPeer {
         receiveBufferBytes: 4 * 1024 * 1024,
         maxMessageBytes: 16 * 1024 * 1024,
         recordBuffer: new Uint8Array(MAX_RECORD_BYTES),
+        buffers: new BufferPool(1024, 4),
+        idAt: (bytes, at) => this.idOf(new DataView(bytes.buffer).getUint32(bytes.byteOffset + at)),
         ended: new EndedInstances(this.#pair.clock),
         held: { bytes: 0 },
         partials: new PartialBudget(Number.POSITIVE_INFINITY),
@@ -171,6 +179,7 @@ export class SimPeer {
         control: ifAlive((bytes) => {
           this.control.push(readMessage(bytes, this.#pair.clock.now()));
         }),
+        hearsDelivered: () => true,
         delivered: ifAlive((id) => {
           this.delivered.push(id);
         }),

@@ -6,7 +6,7 @@ import type { PeerId } from "../events.js";
 import { encodePeerId, type Identity } from "../identity.js";
 import type { CipherState } from "../noise/cipher-state.js";
 import { HandshakeState } from "../noise/handshake-state.js";
-import type { Link } from "../path/link.js";
+import type { Link, LinkOutput } from "../path/link.js";
 import type { CipherName, Clock, CryptoProvider, DhKeyPair, Millis, Timer } from "../runtime.js";
 import {
   CAPABILITY_DATAGRAMS,
@@ -129,9 +129,11 @@ export class SecureChannel {
     const state = this.#state;
     if (state.kind !== "open") throw new NetworkError("ERR_CLOSED");
     try {
-      const frame = state.send.seal(plaintext);
+      const { output } = this.link;
+      const room = output?.room(plaintext.length + RECORD_OVERHEAD_BYTES);
+      const frame = room ? state.send.sealInto(plaintext, room.bytes, room.at) : state.send.seal(plaintext);
       if (++this.#sealed % REKEY_AFTER_RECORDS === 0) state.send.rekey();
-      return this.link.send(frame);
+      return frame ? this.link.send(frame) : (output as LinkOutput).send();
     } catch (error) {
       // A used-up key, or a custom link that throws, ends this channel; who sends here has timers and no caller to tell.
       this.#fail(toNetworkError(error, "ERR_CLOSED_ABORTED"));

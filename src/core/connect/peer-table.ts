@@ -48,6 +48,8 @@ export interface PeerTableHandlers {
   message(peerId: PeerId, bytes: Uint8Array): void | Promise<void>;
   /** A peer opened a stream. @returns whether somebody takes it */
   stream(stream: ByteStream): boolean;
+  /** Whether anybody wants to know what was delivered. */
+  hearsDelivered(): boolean;
   delivered(peerId: PeerId, messageId: string): void;
   failed(peerId: PeerId, messageId: string, error: NetworkError): void;
   acknowledged(peerId: PeerId, peer: Peer): void;
@@ -177,6 +179,7 @@ export class PeerTable {
         message: (bytes) => this.#handlers.message(peerId, bytes),
         control: (bytes) => peer.upgrader.receive(bytes),
         stream: (stream) => this.#handlers.stream(stream),
+        hearsDelivered: () => this.#handlers.hearsDelivered(),
         delivered: (messageId) => this.#handlers.delivered(peerId, messageId),
         failed: (messageId, error) => this.#handlers.failed(peerId, messageId, error),
         restarted: () => {

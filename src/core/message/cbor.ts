@@ -26,15 +26,7 @@ const codec = new Decoder(OPTIONS);
  * @throws NetworkError `ERR_MESSAGE_TOO_LARGE` when it passes `maxBytes`
  */
 export function encodeCbor(value: unknown, maxBytes = Number.POSITIVE_INFINITY): Uint8Array {
-  return writePayload(value, 0, maxBytes);
-}
-
-/**
- * Like {@link encodeCbor}, behind `offset` bytes that are left zero for a header, so that the encoding is copied only once.
- * @param maxBytes - largest whole, the header included
- */
-export function encodeCborBehind(offset: number, value: unknown, maxBytes: number): Uint8Array {
-  return writePayload(value, offset, maxBytes);
+  return writePayload(value, 0, maxBytes, (encoded) => encoded.slice());
 }
 
 /**

@@ -9,11 +9,11 @@
 import { ByteWriter, EMPTY_BYTES } from "../bytes.js";
 import { NetworkError } from "../errors.js";
 import type { PeerId } from "../events.js";
-import { decodeCbor, encodeCbor, encodeCborBehind } from "./cbor.js";
+import { decodeCbor, encodeCbor } from "./cbor.js";
 import type { Message, OutgoingMessage } from "./message.js";
-import { MESSAGE_ID_BYTES, readMessageId, writeMessageId } from "./message-id.js";
+import { MESSAGE_ID_BYTES, readMessageId, writeMessageId, writeNewMessageId } from "./message-id.js";
 import { decodeMessageType, encodeMessageType } from "./message-type.js";
-import { bytesOf } from "./payload.js";
+import { bytesOf, writePayload } from "./payload.js";
 
 /** Bytes in front of the type: flags, id, timestamp, length of the type. */
 export const ENVELOPE_HEADER_BYTES = 24;
@@ -52,18 +52,101 @@ export function isRefusalCode(value: unknown): value is string {
   return typeof value === "string" && REFUSAL_CODE.test(value);
 }
 
+/** Takes an envelope as it is written. */
+export interface EnvelopeSink {
+  /**
+   * Begins one.
+   * @param length - of the whole envelope
+   * @param headBytes - how many of its bytes are written to the place that is returned, before anything else happens
+   */
+  begin(length: number, headBytes: number): { readonly bytes: Uint8Array; readonly at: number };
+  /** The bytes behind them. They are copied. */
+  write(bytes: Uint8Array): void;
+}
+
 /**
  * Encodes a message. A payload that is a `Uint8Array` (or another view, or an `ArrayBuffer`) travels untouched, anything else
  * as CBOR.
  * Fields of the message other than `type` and `payload` are ignored; the id is the one given here.
- * @param id - 16 bytes, or 32 lower-case hexadecimal digits
+ * @param sink - where it goes; it is not touched when the message cannot be sent
+ * @param id - 16 bytes, or 32 lower-case hexadecimal digits; `undefined` for a fresh one
  * @param timestamp - ms since 1970-01-01 UTC; brought to a whole number of 48 bits
  * @param maxBytes - largest envelope, in bytes
  * @param kind - what it is for
- * @returns a fresh array
+ * @returns its length in bytes
  * @throws NetworkError `ERR_MESSAGE_INVALID` when type, id or payload cannot be sent
  * @throws NetworkError `ERR_MESSAGE_TOO_LARGE`
  */
+export function writeEnvelope(
+  sink: EnvelopeSink,
+  message: OutgoingMessage,
+  id: Uint8Array | string | undefined,
+  timestamp: number,
+  maxBytes: number,
+  kind: "message" | "request" | "reply" = "message",
+): number {
+  if (typeof message !== "object" || message === null) {
+    throw new NetworkError("ERR_MESSAGE_INVALID", "a message is an object with type and payload: use text() or defineMessage()");
+  }
+  const type = encodeMessageType(message.type);
+  const payloadAt = ENVELOPE_HEADER_BYTES + type.length;
+  const raw = bytesOf(message.payload);
+  if (!raw) {
+    return writePayload(message.payload, payloadAt, maxBytes, (body) =>
+      writeParts(sink, KIND_FLAGS[kind], id, timestamp, type, body),
+    );
+  }
+  const length = payloadAt + raw.length;
+  if (length > maxBytes) throw new NetworkError("ERR_MESSAGE_TOO_LARGE", `${length} bytes, the limit is ${maxBytes}`);
+  return writeParts(sink, KIND_FLAGS[kind] | FLAG_RAW, id, timestamp, type, raw);
+}
+
+const givenId = new Uint8Array(MESSAGE_ID_BYTES);
+
+function writeParts(
+  sink: EnvelopeSink,
+  flags: number,
+  id: Uint8Array | string | undefined,
+  timestamp: number,
+  type: Uint8Array,
+  body: Uint8Array,
+): number {
+  const payloadAt = ENVELOPE_HEADER_BYTES + type.length;
+  // Before anything is begun: an id that is none must not leave half a message behind.
+  if (id !== undefined) writeMessageId(id, givenId, 0);
+  const { bytes, at } = sink.begin(payloadAt + body.length, payloadAt);
+  bytes[at] = flags;
+  if (id === undefined) writeNewMessageId(bytes, at + ID_AT);
+  else for (let i = 0; i < MESSAGE_ID_BYTES; i++) bytes[at + ID_AT + i] = givenId[i] as number;
+  let rest = wholeTimestamp(timestamp);
+  for (let i = TYPE_LENGTH_AT - 1; i >= TIMESTAMP_AT; i--) {
+    bytes[at + i] = rest;
+    rest = Math.floor(rest / 256);
+  }
+  bytes[at + TYPE_LENGTH_AT] = type.length;
+  for (let i = 0; i < type.length; i++) bytes[at + ENVELOPE_HEADER_BYTES + i] = type[i] as number;
+  if (body.length > 0) sink.write(body);
+  return payloadAt + body.length;
+}
+
+/** Collects an envelope in an array of its own. */
+class EnvelopeArray implements EnvelopeSink {
+  bytes: Uint8Array = EMPTY_BYTES;
+  readonly at = 0;
+  #filled = 0;
+
+  begin(length: number, headBytes: number): this {
+    this.bytes = new Uint8Array(length);
+    this.#filled = headBytes;
+    return this;
+  }
+
+  write(bytes: Uint8Array): void {
+    this.bytes.set(bytes, this.#filled);
+  }
+}
+
+/** Like {@link writeEnvelope}, into a fresh array. */
 export function encodeEnvelope(
   message: OutgoingMessage,
   id: Uint8Array | string,
@@ -71,17 +154,9 @@ export function encodeEnvelope(
   maxBytes: number,
   kind: "message" | "request" | "reply" = "message",
 ): Uint8Array {
-  if (typeof message !== "object" || message === null) {
-    throw new NetworkError("ERR_MESSAGE_INVALID", "a message is an object with type and payload: use text() or defineMessage()");
-  }
-  const type = encodeMessageType(message.type);
-  const payloadAt = ENVELOPE_HEADER_BYTES + type.length;
-  const raw = bytesOf(message.payload);
-  const envelope = raw ? rawBehind(payloadAt, raw, maxBytes) : encodeCborBehind(payloadAt, message.payload, maxBytes);
-  envelope[0] = KIND_FLAGS[kind] | (raw ? FLAG_RAW : 0);
-  writeMessageId(id, envelope, ID_AT);
-  new ByteWriter(envelope.subarray(TIMESTAMP_AT, payloadAt)).u48(wholeTimestamp(timestamp)).u8(type.length).bytes(type);
-  return envelope;
+  const envelope = new EnvelopeArray();
+  writeEnvelope(envelope, message, id, timestamp, maxBytes, kind);
+  return envelope.bytes;
 }
 
 /**
@@ -106,14 +181,6 @@ function encodeUntyped(kind: "refusal" | "cancel", id: string, timestamp: number
   return envelope;
 }
 
-function rawBehind(offset: number, raw: Uint8Array, maxBytes: number): Uint8Array {
-  const length = offset + raw.length;
-  if (length > maxBytes) throw new NetworkError("ERR_MESSAGE_TOO_LARGE", `${length} bytes, the limit is ${maxBytes}`);
-  const envelope = new Uint8Array(length);
-  envelope.set(raw, offset);
-  return envelope;
-}
-
 function wholeTimestamp(timestamp: number): number {
   // A clock set before 1970, or one that is broken, is no reason to lose a message.
   return timestamp > 0 ? Math.min(Math.floor(timestamp), MAX_TIMESTAMP) : 0;
@@ -124,6 +191,11 @@ export function isPlainMessage(bytes: Uint8Array): boolean {
   return (bytes[0] ?? 0) <= FLAG_RAW;
 }
 
+/** The id of a plain message as it lies there; `null` for what is none. */
+export function plainMessageIdAt(bytes: Uint8Array, at: number): string | null {
+  return (bytes[at] ?? 0) <= FLAG_RAW ? readMessageId(bytes, at + ID_AT) : null;
+}
+
 /** What an envelope is for. @throws NetworkError `ERR_MESSAGE_MALFORMED` when its flags are unknown or contradict each other */
 export function envelopeKindOf(bytes: Uint8Array): EnvelopeKind {
   const kind = KINDS.get(bytes[0] ?? 0);
@@ -132,9 +204,7 @@ export function envelopeKindOf(bytes: Uint8Array): EnvelopeKind {
 }
 
 /**
- * Decodes a message, a request or a reply. Nothing in it refers to `bytes` afterwards: a raw payload and every byte string is a copy with memory of its
- * own, which begins at byteOffset 0. So it can be transferred to a worker or viewed as a Float32Array, and a small message
- * does not keep alive the large record that it came in.
+ * Decodes a message, a request or a reply. A raw payload is a view of `bytes`; byte strings within other payloads are copies.
  * @param bytes - one whole envelope, whose size the caller has bounded
  * @param senderId - the proven PeerId
  * @throws NetworkError `ERR_MESSAGE_MALFORMED`
@@ -149,8 +219,7 @@ export function decodeEnvelope(bytes: Uint8Array, senderId: PeerId): Message {
   if (payloadAt > bytes.length) throw malformed("cut short");
   const type = decodeMessageType(bytes, ENVELOPE_HEADER_BYTES, payloadAt);
   const body = bytes.subarray(payloadAt);
-  // Uint8Array.from would iterate; slice on a Buffer would be a view.
-  const payload = (flags & FLAG_RAW) !== 0 ? new Uint8Array(body) : decodeCbor(body);
+  const payload = (flags & FLAG_RAW) !== 0 ? body : decodeCbor(body);
   return { type, payload, id: readMessageId(bytes, ID_AT), senderId, timestamp: readTimestamp(bytes) };
 }
 

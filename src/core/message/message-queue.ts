@@ -1,6 +1,7 @@
 // Messages for a `for await` loop: held until it takes them, so that a slow loop slows its senders instead of growing memory.
 
 import type { Message } from "./message.js";
+import { withOwnPayload } from "./own-payload.js";
 
 interface Queued {
   readonly message: Message;
@@ -24,7 +25,7 @@ export class MessageQueue implements AsyncIterableIterator<Message> {
       waiting({ done: false, value: message });
       return undefined;
     }
-    return new Promise((taken) => this.#queue.push({ message, taken }));
+    return new Promise((taken) => this.#queue.push({ message: withOwnPayload(message), taken }));
   }
 
   next(): Promise<IteratorResult<Message>> {

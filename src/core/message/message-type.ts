@@ -1,6 +1,6 @@
 // Message types: 1 to 255 bytes of UTF-8.
 
-import { encodeUtf8 } from "../bytes.js";
+import { EMPTY_BYTES, encodeUtf8 } from "../bytes.js";
 import { NetworkError } from "../errors.js";
 import { isWellFormedText } from "./payload.js";
 
@@ -34,8 +34,25 @@ function invalidType(): NetworkError {
 
 const typeDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
+/** The type that came last, as mostly the next one is the same. */
+let lastType = "";
+let lastBytes = EMPTY_BYTES;
+
 /** @throws NetworkError `ERR_MESSAGE_MALFORMED` when the bytes are not valid UTF-8 */
 export function decodeMessageType(bytes: Uint8Array, start: number, end: number): string {
+  if (isLast(bytes, start, end)) return lastType;
+  lastType = decode(bytes, start, end);
+  lastBytes = new Uint8Array(bytes.subarray(start, end));
+  return lastType;
+}
+
+function isLast(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end - start !== lastBytes.length) return false;
+  for (let i = 0; i < lastBytes.length; i++) if (bytes[start + i] !== lastBytes[i]) return false;
+  return true;
+}
+
+function decode(bytes: Uint8Array, start: number, end: number): string {
   let type = "";
   for (let i = start; i < end; i++) {
     const byte = bytes[i] as number;

@@ -13,6 +13,11 @@ export interface OutgoingMessage<Payload = unknown> {
 /** A message that arrived. */
 export interface Message<Payload = unknown> {
   readonly type: string;
+  /**
+   * What was sent. Where that was a `Uint8Array`, or another view, it is a `Uint8Array` over a part of what came from the network, without
+   * a copy: `payload.slice()` gives one with memory of its own, for a transfer to a worker, a `Float32Array` over it, or for keeping a
+   * few small ones out of many.
+   */
   readonly payload: Payload;
   /** 32 hexadecimal digits (16 bytes), drawn by the sender. */
   readonly id: string;

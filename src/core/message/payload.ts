@@ -7,10 +7,9 @@ import { CBOR_LIMITS, type CborLimits } from "./cbor-gate.js";
 const FIRST_BUFFER_BYTES = 1024;
 const KEPT_BUFFER_BYTES = 256 * 1024;
 /** Text up to this many characters is copied by hand where it is ASCII: quicker than asking the encoder. */
-const SHORT_TEXT = 64;
+const SHORT_TEXT = 48;
 
 const utf8 = new TextEncoder();
-let keptBuffer: Uint8Array | null = null;
 
 /**
  * Writes a value as the CBOR that the gate of the receiver lets through.
@@ -18,25 +17,26 @@ let keptBuffer: Uint8Array | null = null;
  * Taken: `null`, `undefined`, booleans, numbers, text, `Uint8Array`, arrays, and plain objects. An `ArrayBuffer` and any other
  * view goes as the `Uint8Array` of its bytes. Members that are `undefined`, and symbol or inherited keys, are left out, as
  * JSON does; -0 arrives as 0.
- * @param offset - bytes that are left zero in front, for a header
- * @param maxBytes - largest whole, the header included
- * @returns a fresh array
+ * @param offset - bytes that will stand in front of it, and count in `maxBytes`
+ * @param maxBytes - largest whole
+ * @param take - is given the encoding, which is overwritten afterwards
  * @throws NetworkError `ERR_MESSAGE_INVALID` saying what cannot be sent and what to send instead
  * @throws NetworkError `ERR_MESSAGE_TOO_LARGE` when it passes `maxBytes`
  */
-export function writePayload(value: unknown, offset: number, maxBytes: number, limits: CborLimits = CBOR_LIMITS): Uint8Array {
+export function writePayload<Result>(
+  value: unknown,
+  offset: number,
+  maxBytes: number,
+  take: (encoded: Uint8Array) => Result,
+  limits: CborLimits = CBOR_LIMITS,
+): Result {
   // Taken away while it is in use: a getter of the application may send something itself.
-  const buffer = keptBuffer ?? new Uint8Array(FIRST_BUFFER_BYTES);
-  keptBuffer = null;
-  const writer = new PayloadWriter(buffer, offset, maxBytes, limits);
+  const writer = idleWriter ?? new PayloadWriter();
+  idleWriter = null;
   try {
-    writer.value(value);
-    return writer.done();
-  } catch (error) {
-    // A getter or a proxy of the application may throw anything.
-    throw toNetworkError(error, "ERR_MESSAGE_INVALID");
+    return take(writer.write(value, offset, maxBytes, limits));
   } finally {
-    if (writer.buffer.length <= KEPT_BUFFER_BYTES) keptBuffer = writer.buffer;
+    if (writer.isSmall) idleWriter = writer;
   }
 }
 
@@ -45,6 +45,7 @@ export function writePayload(value: unknown, offset: number, maxBytes: number, l
  * Subclasses such as Node's `Buffer` become a plain `Uint8Array`.
  */
 export function bytesOf(value: unknown): Uint8Array | null {
+  if (value instanceof Uint8Array && value.constructor === Uint8Array) return value;
   if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
   return value instanceof ArrayBuffer ? new Uint8Array(value) : null;
 }
@@ -63,26 +64,35 @@ const MAJOR = { unsigned: 0x00, negative: 0x20, bytes: 0x40, text: 0x60, array: 
 const SIMPLE = { false: 0xf4, true: 0xf5, null: 0xf6, undefined: 0xf7, float64: 0xfb } as const;
 
 class PayloadWriter {
-  readonly #limits: CborLimits;
-  readonly #maxBytes: number;
+  #limits = CBOR_LIMITS;
+  #offset = 0;
+  #maxBytes = 0;
   /** The containers that lead to the current value: at most `maxDepth`, so that a scan is cheap. */
   readonly #ancestors: object[] = [];
   #items = 1;
-  #at: number;
-  #view: DataView;
-  buffer: Uint8Array;
+  #at = 0;
+  #buffer = new Uint8Array(FIRST_BUFFER_BYTES);
+  #view = new DataView(this.#buffer.buffer);
 
-  constructor(buffer: Uint8Array, offset: number, maxBytes: number, limits: CborLimits) {
-    this.buffer = buffer;
-    this.#view = new DataView(buffer.buffer);
-    this.#limits = limits;
-    this.#maxBytes = maxBytes;
-    this.#at = 0;
-    buffer.fill(0, 0, this.#reserve(offset) + offset);
+  /** Whether it may be kept for the next payload. */
+  get isSmall(): boolean {
+    return this.#buffer.length <= KEPT_BUFFER_BYTES;
   }
 
-  done(): Uint8Array {
-    return this.buffer.slice(0, this.#at);
+  write(value: unknown, offset: number, maxBytes: number, limits: CborLimits): Uint8Array {
+    this.#limits = limits;
+    this.#offset = offset;
+    this.#maxBytes = maxBytes;
+    this.#items = 1;
+    this.#at = 0;
+    try {
+      this.value(value);
+    } catch (error) {
+      this.#ancestors.length = 0;
+      // A getter or a proxy of the application may throw anything.
+      throw toNetworkError(error, "ERR_MESSAGE_INVALID");
+    }
+    return this.#buffer.subarray(0, this.#at);
   }
 
   value(value: unknown): void {
@@ -108,11 +118,12 @@ class PayloadWriter {
   #reserve(bytes: number): number {
     const at = this.#at;
     const end = at + bytes;
-    if (end > this.#maxBytes) throw new NetworkError("ERR_MESSAGE_TOO_LARGE", `the limit is ${this.#maxBytes} bytes`);
-    if (end > this.buffer.length) {
-      const grown = new Uint8Array(Math.max(end, 2 * this.buffer.length));
-      grown.set(this.buffer.subarray(0, at));
-      this.buffer = grown;
+    if (this.#offset + end > this.#maxBytes)
+      throw new NetworkError("ERR_MESSAGE_TOO_LARGE", `the limit is ${this.#maxBytes} bytes`);
+    if (end > this.#buffer.length) {
+      const grown = new Uint8Array(Math.max(end, 2 * this.#buffer.length));
+      grown.set(this.#buffer.subarray(0, at));
+      this.#buffer = grown;
       this.#view = new DataView(grown.buffer);
     }
     this.#at = end;
@@ -121,7 +132,7 @@ class PayloadWriter {
 
   #byte(byte: number): void {
     const at = this.#reserve(1);
-    this.buffer[at] = byte;
+    this.#buffer[at] = byte;
   }
 
   // The head of an item in its shortest form (RFC 8949 §4.2.1).
@@ -130,19 +141,19 @@ class PayloadWriter {
       this.#byte(major | value);
     } else if (value < 0x100) {
       const at = this.#reserve(2);
-      this.buffer[at] = major | 24;
-      this.buffer[at + 1] = value;
+      this.#buffer[at] = major | 24;
+      this.#buffer[at + 1] = value;
     } else if (value < 0x1_0000) {
       const at = this.#reserve(3);
-      this.buffer[at] = major | 25;
+      this.#buffer[at] = major | 25;
       this.#view.setUint16(at + 1, value);
     } else if (value < 0x1_0000_0000) {
       const at = this.#reserve(5);
-      this.buffer[at] = major | 26;
+      this.#buffer[at] = major | 26;
       this.#view.setUint32(at + 1, value);
     } else {
       const at = this.#reserve(9);
-      this.buffer[at] = major | 27;
+      this.#buffer[at] = major | 27;
       this.#view.setUint32(at + 1, Math.floor(value / 0x1_0000_0000));
       this.#view.setUint32(at + 5, value >>> 0);
     }
@@ -155,15 +166,23 @@ class PayloadWriter {
       return;
     }
     const at = this.#reserve(9);
-    this.buffer[at] = SIMPLE.float64;
+    this.#buffer[at] = SIMPLE.float64;
     this.#view.setFloat64(at + 1, value);
   }
 
   #text(text: string): void {
     if (text.length <= SHORT_TEXT && this.#shortText(text)) return;
     // Each character is a byte at least: what cannot fit is not encoded first.
-    if (this.#at + text.length > this.#maxBytes)
+    if (this.#offset + this.#at + text.length > this.#maxBytes)
       throw new NetworkError("ERR_MESSAGE_TOO_LARGE", `the limit is ${this.#maxBytes} bytes`);
+    // In place, behind a head for as many bytes as there are characters: right for ASCII, which most text is.
+    const start = this.#at;
+    this.#head(MAJOR.text, text.length);
+    const at = this.#reserve(text.length);
+    const { read, written } = utf8.encodeInto(text, this.#buffer.subarray(at, at + text.length));
+    // As many bytes as characters, and all of them read: each was a byte, and none half of a surrogate pair.
+    if (read === text.length && written === text.length) return;
+    this.#at = start;
     if (!isWellFormedText(text)) throw invalid("text with half of a surrogate pair: it was cut inside a character");
     this.#bytes(MAJOR.text, utf8.encode(text));
   }
@@ -179,7 +198,7 @@ class PayloadWriter {
         this.#at = start;
         return false;
       }
-      this.buffer[at + i] = code;
+      this.#buffer[at + i] = code;
     }
     return true;
   }
@@ -187,7 +206,7 @@ class PayloadWriter {
   #bytes(major: number, bytes: Uint8Array): void {
     this.#head(major, bytes.length);
     const at = this.#reserve(bytes.length);
-    this.buffer.set(bytes, at);
+    this.#buffer.set(bytes, at);
   }
 
   #object(value: object): void {
@@ -216,19 +235,23 @@ class PayloadWriter {
 
   #members(object: Record<string, unknown>): void {
     // Read once: a getter may say something else the second time, and the head comes before the members.
-    const members: [string, unknown][] = [];
-    for (const key of Object.keys(object)) {
+    const keys = Object.keys(object);
+    const members: unknown[] = [];
+    let count = 0;
+    for (const key of keys) {
       const member = object[key];
+      members.push(member);
       if (member === undefined) continue;
       // To assign this key would set the prototype; it has no honest use.
       if (key === "__proto__") throw invalid("the key __proto__");
       this.#count(2);
-      members.push([key, member]);
+      count++;
     }
-    this.#head(MAJOR.map, members.length);
-    for (const [key, member] of members) {
-      this.#text(key);
-      this.value(member);
+    this.#head(MAJOR.map, count);
+    for (let i = 0; i < keys.length; i++) {
+      if (members[i] === undefined) continue;
+      this.#text(keys[i] as string);
+      this.value(members[i]);
     }
   }
 
@@ -239,6 +262,8 @@ class PayloadWriter {
     }
   }
 }
+
+let idleWriter: PayloadWriter | null = null;
 
 function invalid(detail: string): NetworkError {
   return new NetworkError("ERR_MESSAGE_INVALID", detail);

@@ -58,14 +58,27 @@ export class CipherState {
    *   Whatever the cipher itself throws ends this state: every later call throws `ERR_CRYPTO_NONCE`.
    */
   seal(plaintext: Uint8Array, associatedData: Uint8Array = EMPTY_BYTES): Uint8Array {
+    const nonce = this.#useNonce(plaintext);
+    const ciphertext = this.#key.seal(nonce, associatedData, plaintext);
+    this.#nonce = nonce + 1;
+    return ciphertext;
+  }
+
+  /** Like `seal`, without associated data, to `target` from `at` on. @throws as `seal` */
+  sealInto(plaintext: Uint8Array, target: Uint8Array, at: number): void {
+    const nonce = this.#useNonce(plaintext);
+    if (this.#key.sealInto) this.#key.sealInto(nonce, EMPTY_BYTES, plaintext, target, at);
+    else target.set(this.#key.seal(nonce, EMPTY_BYTES, plaintext), at);
+    this.#nonce = nonce + 1;
+  }
+
+  #useNonce(plaintext: Uint8Array): number {
     if (plaintext.length > MAX_NOISE_MESSAGE_BYTES - TAG_BYTES) throw tooLarge(plaintext.length + TAG_BYTES);
     const nonce = this.#nonce;
     if (nonce >= MAX_NONCE) throw usedUp();
     // Used up until it went well. Nobody can tell how far a cipher came before it threw, so this counter is never tried again.
     this.#nonce = MAX_NONCE;
-    const ciphertext = this.#key.seal(nonce, associatedData, plaintext);
-    this.#nonce = nonce + 1;
-    return ciphertext;
+    return nonce;
   }
 
   /**

@@ -8,7 +8,7 @@ export type LinkKind = "tcp" | "udp" | "websocket" | "webrtc" | "relay" | (strin
 
 /** What the owner of a link is told. Nothing is called after `closed`. */
 export interface LinkHandlers {
-  /** One whole frame. The bytes belong to the receiver until the next turn at least; who keeps them longer copies them. */
+  /** One whole frame. The bytes belong to the receiver until it returns; who keeps them longer copies them. */
   frame(frame: Uint8Array): void;
   /** One whole datagram of {@link Link.datagrams}. The bytes are the receiver's as those of a frame are. */
   datagram?(bytes: Uint8Array): void;
@@ -53,8 +53,20 @@ export interface Link {
    * @returns `false` when the link's buffer is past its high-water mark: the frame was taken, but wait for `drain`
    */
   send(frame: Uint8Array): boolean;
+  /** Another way to send, for a link that collects frames in memory of its own: what is written there need not be copied. */
+  readonly output?: LinkOutput | undefined;
   /** Ends the link, after what was sent where that is possible. Calling it twice is harmless. */
   close(): void;
+}
+
+/** The memory that a link collects frames in. */
+export interface LinkOutput {
+  /**
+   * Where a frame of `length` bytes is to be written, until the next call; at most `maxFrameBytes`. `null` where `send` has to do.
+   */
+  room(length: number): { readonly bytes: Uint8Array; readonly at: number } | null;
+  /** Sends the frame in the room that was given last. @returns as `send` */
+  send(): boolean;
 }
 
 /** Most frames and bytes that wait for `attach`; the handshake needs one. */

@@ -5,6 +5,7 @@ import { NetworkError } from "../errors.js";
 import type { PeerId } from "../events.js";
 import { decodeCancel, decodeEnvelope, decodeRefusal, envelopeKindOf } from "../message/envelope.js";
 import type { Message, OutgoingMessage } from "../message/message.js";
+import { withOwnPayload } from "../message/own-payload.js";
 import type { Notifier } from "../notifier.js";
 import type { NetworkLimits } from "../options.js";
 import type { Clock } from "../runtime.js";
@@ -54,9 +55,9 @@ export class RequestExchange {
   receive(peerId: PeerId, bytes: Uint8Array): void {
     const kind = envelopeKindOf(bytes);
     if (kind === "request") {
-      this.#handlers.receive(decodeEnvelope(bytes, peerId), bytes.length);
+      this.#handlers.receive(withOwnPayload(decodeEnvelope(bytes, peerId)), bytes.length);
     } else if (kind === "reply") {
-      this.#requests.replied(decodeEnvelope(bytes, peerId));
+      this.#requests.replied(withOwnPayload(decodeEnvelope(bytes, peerId)));
     } else if (kind === "refusal") {
       const { id, code } = decodeRefusal(bytes);
       this.#requests.refused(peerId, id, code);

@@ -6,12 +6,6 @@ import { LANE_BULK, LANE_INTERACTIVE, type Lane } from "../session/record.js";
 
 export { LANE_BULK, LANE_INTERACTIVE, type Lane };
 
-/**
- * What goes out here has no message id for the session: the application hears of its fate by its request, not by the events
- * `delivered` and `failed`.
- */
-export const SILENT_ID = "";
-
 export class Outlet {
   readonly #sendQueueBytes: number;
   readonly #peerOf: (peerId: PeerId) => Peer | undefined;
@@ -38,9 +32,12 @@ export class Outlet {
     return false;
   }
 
-  /** Queues an envelope, whether there is room or not. Without a session it is dropped. */
+  /**
+   * Queues an envelope, whether there is room or not. Without a session it is dropped. The application hears of its fate by its request,
+   * not by the events `delivered` and `failed`.
+   */
   send(peerId: PeerId, envelope: Uint8Array, lane: Lane): void {
     const session = this.#peerOf(peerId)?.session;
-    if (session && session.status !== "disconnected") session.sendMessage(envelope, SILENT_ID, lane);
+    if (session && session.status !== "disconnected") session.sendMessage(envelope, lane);
   }
 }

@@ -7,8 +7,6 @@ import type { Traffic } from "./traffic.js";
 
 /** An acknowledgement waits this long for something to travel with. */
 const ACK_DELAY_MS: Millis = 10;
-/** Unless this much has arrived. */
-const ACK_AFTER_BYTES = 32 * 1024;
 
 /** What a flusher asks its session for: both change while it lives. */
 export interface FlushSource {
@@ -31,20 +29,23 @@ export class Flusher {
     this.#source = source;
   }
 
-  /** Sends when this turn ends: whatever else is queued until then shares the record. */
-  soon(): void {
-    if (this.#scheduled || this.#stopped) return;
+  /** Sends when this turn ends: whatever else is queued until then shares the record. @returns whether this was the first call of the turn */
+  soon(): boolean {
+    if (this.#scheduled || this.#stopped) return false;
     this.#scheduled = true;
-    this.#clock.defer(() => {
-      this.#scheduled = false;
-      this.now();
-    });
+    this.#clock.defer(this.#flush);
+    return true;
   }
+
+  readonly #flush = (): void => {
+    this.#scheduled = false;
+    this.now();
+  };
 
   /** Something arrived, or the window grew: an acknowledgement may be due. */
   acknowledge(): void {
-    const { traffic } = this.#source();
-    if (traffic.unackedBytes >= ACK_AFTER_BYTES) this.soon();
+    const { link, traffic } = this.#source();
+    if (link && traffic.mustAcknowledge(link.channel.link.inFlightBytes)) this.soon();
     else if (traffic.ackDue && !this.#ackTimer && !this.#stopped) {
       this.#ackTimer = this.#clock.after(ACK_DELAY_MS, () => {
         this.#ackTimer = null;

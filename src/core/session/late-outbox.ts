@@ -5,10 +5,10 @@ import { NetworkError } from "../errors.js";
 import type { Datagrams } from "../path/link.js";
 import type { Clock, Millis, Timer } from "../runtime.js";
 import { SEEN_NUMBERS } from "../seen-numbers.js";
-import type { SendBuffer } from "../stream/send-buffer.js";
 import { smoothRtt } from "./keep-alive.js";
 import { type Freshness, type LateMessage, LateQueue } from "./late-queue.js";
 import { decodeNumberAck, encodeNumbered, MAX_FLYING, MAX_KEYS, NUMBER_BYTES } from "./numbered.js";
+import type { SendLane } from "./send-lane.js";
 import type { TrafficHandlers } from "./traffic-context.js";
 
 /** Round trips without an acknowledgement after which a datagram is taken for lost, and what the timers of both sides add. */
@@ -40,7 +40,7 @@ interface KeyState {
 export class LateOutbox {
   readonly #clock: Clock;
   readonly #handlers: TrafficHandlers;
-  readonly #lane: SendBuffer;
+  readonly #lane: SendLane;
   readonly #queue: LateQueue;
   /** In the order of their numbers. */
   readonly #flyers = new Map<number, Flyer>();
@@ -56,7 +56,7 @@ export class LateOutbox {
   #timer: Timer | null = null;
 
   /** @param lane - what does not fly goes there */
-  constructor(clock: Clock, lane: SendBuffer, handlers: TrafficHandlers) {
+  constructor(clock: Clock, lane: SendLane, handlers: TrafficHandlers) {
     this.#clock = clock;
     this.#lane = lane;
     this.#handlers = handlers;
@@ -66,7 +66,8 @@ export class LateOutbox {
   /** Bytes that wait, or fly. Those in the lane are the lane's. */
   get bytes(): number {
     let bytes = this.#queue.bytes;
-    for (const flyer of this.#flyers.values()) bytes += flyer.bytes.length;
+    // Asked with each message that is sent: nearly always there is none.
+    if (this.#flyers.size > 0) for (const flyer of this.#flyers.values()) bytes += flyer.bytes.length;
     return bytes;
   }
 
@@ -175,11 +176,11 @@ export class LateOutbox {
 
   #toLane(message: LateMessage): void {
     if (this.#numberedFrom !== null && message.key !== null) this.#land(this.#number(message));
-    else this.#lane.pushMessage(message.bytes, message.id);
+    else this.#lane.pushMessage(message.bytes);
   }
 
-  #land({ bytes, id, key, number }: Flyer): void {
-    this.#lane.pushMessage(bytes, id);
+  #land({ bytes, key, number }: Flyer): void {
+    this.#lane.pushMessage(bytes);
     this.#laneNumber = Math.min(this.#laneNumber, number);
     this.#laneEnd = this.#lane.end;
     const state = this.#keys.get(key);

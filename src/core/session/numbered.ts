@@ -22,6 +22,11 @@ export function isNumbered(message: Uint8Array): boolean {
   return message[0] === NUMBERED;
 }
 
+/** Where the envelope of a message begins that begins at `at`. */
+export function envelopeAt(bytes: Uint8Array, at: number): number {
+  return bytes[at] === NUMBERED ? at + NUMBER_BYTES : at;
+}
+
 /** @param key - 1 to {@link MAX_KEYS}; 0 for a message that replaces nothing */
 export function encodeNumbered(number: number, key: number, envelope: Uint8Array): Uint8Array {
   return new ByteWriter(NUMBER_BYTES + envelope.length).u8(NUMBERED).u48(number).u16(key).bytes(envelope).done();

@@ -4,12 +4,13 @@ import { equalBytes } from "../bytes.js";
 import { NetworkError, toNetworkError } from "../errors.js";
 import type { ConnectionStatus, PeerId } from "../events.js";
 import type { LinkKind } from "../path/link.js";
-import type { Millis, Timer } from "../runtime.js";
+import type { Millis } from "../runtime.js";
 import type { ByteStream } from "../stream/byte-stream.js";
 import { Flusher, type FlushSource } from "./flusher.js";
 import { goodbyeError } from "./goodbye.js";
 import type { Freshness } from "./late-queue.js";
 import { LinkSet } from "./link-set.js";
+import { type Conversation, linkVisitor } from "./link-visitor.js";
 import {
   type GoodbyeReason,
   type Hello,
@@ -24,6 +25,7 @@ import {
   writeGoodbye,
   writeHello,
 } from "./record.js";
+import type { SendLane } from "./send-lane.js";
 import type { ChannelOwner, SessionContext, SessionHandlers } from "./session-context.js";
 import { type SessionChannel, SessionLink } from "./session-link.js";
 import type { SessionState } from "./session-state.js";
@@ -38,6 +40,7 @@ export class PeerSession {
   readonly #handlers: SessionHandlers;
   readonly #links: LinkSet;
   readonly #flusher: Flusher;
+  readonly #conversation = this.#conversationOf();
   #state: SessionState = { kind: "connecting" };
   #instance: Uint8Array;
   #remoteInstance: Uint8Array = UNKNOWN_INSTANCE;
@@ -93,21 +96,43 @@ export class PeerSession {
   }
 
   /**
-   * Queues an encoded message.
-   * @param freshness - for a message that may be dropped or replaced: it goes by datagram or in the interactive lane
+   * Where a message of this lane is written to; {@link sent} is called when all of it is.
    * @throws NetworkError `ERR_CLOSED` when the session is over
    */
-  sendMessage(bytes: Uint8Array, messageId: string, lane: Lane, freshness?: Freshness): void {
-    if (this.#state.kind === "disconnected") throw new NetworkError("ERR_CLOSED", undefined, { peerId: this.peerId });
-    this.#traffic.push(lane, bytes, messageId, freshness);
-    this.usage.sent(bytes.length);
-    this.#flusher.soon();
+  lane(lane: Lane): SendLane {
+    this.#checkOpen();
+    return this.#traffic.lane(lane);
+  }
+
+  /** A message of so many bytes was queued: it leaves when this turn ends. */
+  sent(bytes: number): void {
+    this.usage.sent(bytes);
+    if (this.#flusher.soon()) this.usage.touch();
+  }
+
+  /** Queues an encoded message. @throws NetworkError `ERR_CLOSED` when the session is over */
+  sendMessage(bytes: Uint8Array, lane: Lane): void {
+    this.lane(lane).pushMessage(bytes);
+    this.sent(bytes.length);
+  }
+
+  /**
+   * Queues an encoded message that may be dropped or replaced: it goes by datagram or in the interactive lane.
+   * @throws NetworkError `ERR_CLOSED` when the session is over
+   */
+  sendLate(bytes: Uint8Array, messageId: string, freshness: Freshness): void {
+    this.#checkOpen();
+    this.#traffic.late.push(bytes, messageId, freshness);
+    this.sent(bytes.length);
+  }
+
+  #checkOpen(): void {
+    if (this.#isOver) throw new NetworkError("ERR_CLOSED", undefined, { peerId: this.peerId });
   }
 
   /** Queues a message to the other session. */
   sendControl(bytes: Uint8Array): void {
-    if (this.#state.kind === "disconnected") return;
-    this.#traffic.pushControl(CONTROL_KINDS.paths, bytes);
+    if (!this.#isOver) this.#traffic.pushControl(CONTROL_KINDS.paths, bytes);
   }
 
   /** @throws NetworkError `ERR_OPTION_INVALID`, or why the session is over */
@@ -143,7 +168,7 @@ export class PeerSession {
     const greeting = clock.after(HELLO_TIMEOUT_MS, () =>
       this.#links.drop(link, new NetworkError("ERR_HANDSHAKE_TIMEOUT", "no hello")),
     );
-    const visitor = this.#visitor(link, greeting);
+    const visitor = linkVisitor(link, greeting, this.#conversation);
     if (channel.initiator) this.#greet(link);
     return {
       record: (bytes) => this.#receive(link, bytes, visitor),
@@ -184,6 +209,20 @@ export class PeerSession {
   // The type of `#state` does not follow a callback of the application that ends the session; a question does.
   get #isOver(): boolean {
     return this.#state.kind === "disconnected";
+  }
+
+  #conversationOf(): Conversation {
+    return {
+      isOver: () => this.#isOver,
+      traffic: () => this.#traffic,
+      hello: (link, hello) => this.#hello(link, hello),
+      acknowledged: () => this.#flusher.soon(),
+      retired: (link) => this.#links.remoteRetired(link),
+      goodbye: (reason) => {
+        this.#context.ended.add(this.#instance);
+        this.#end(goodbyeError(reason, this.peerId));
+      },
+    };
   }
 
   #freshTraffic(): Traffic {
@@ -253,8 +292,7 @@ export class PeerSession {
     if (this.#state.kind === "reconnecting") this.#state.deadline.cancel();
     const wasConnected = this.#state.kind === "connected";
     this.#state = { kind: "connected" };
-    const path = link.channel.link.kind;
-    const previous = this.#lastPath;
+    const [path, previous] = [link.channel.link.kind, this.#lastPath];
     this.#lastPath = path;
     if (!wasConnected) this.#handlers.status("connected", null);
     if (path !== previous) this.#handlers.path(path, previous);
@@ -295,6 +333,7 @@ export class PeerSession {
   /** @param visitor - of a record; `null` for a datagram */
   #receive(link: SessionLink, bytes: Uint8Array, visitor: RecordVisitor | null): void {
     link.heard();
+    const messages = this.usage.messagesIn;
     try {
       if (visitor) readRecord(bytes, visitor);
       else this.#traffic.acceptDatagram(bytes);
@@ -304,46 +343,7 @@ export class PeerSession {
       return;
     }
     link.answer();
+    if (this.usage.messagesIn !== messages) this.usage.touch();
     this.#flusher.acknowledge();
-  }
-
-  #visitor(link: SessionLink, greeting: Timer): RecordVisitor {
-    const greeted = (): void => {
-      if (link.stage === "greeting") throw new NetworkError("ERR_FRAME_MALFORMED", "data before hello");
-    };
-    return {
-      hello: (hello) => {
-        greeting.cancel();
-        if (!this.#isOver) this.#hello(link, hello);
-      },
-      data: (lane, offset, bytes) => {
-        greeted();
-        if (!this.#isOver) this.#traffic.accept(lane, offset, bytes);
-      },
-      ack: (lane, offset, window) => {
-        greeted();
-        this.#traffic.acknowledge(lane, offset, window);
-        this.#flusher.soon();
-      },
-      stream: (id, offset, bytes) => {
-        greeted();
-        this.#traffic.acceptStream(id, offset, bytes);
-      },
-      streamAck: (id, offset, window) => {
-        greeted();
-        this.#traffic.acknowledgeStream(id, offset, window);
-        this.#flusher.soon();
-      },
-      ping: (token) => link.pinged(token),
-      pong: (token) => link.pong(token),
-      retire: () => {
-        greeted();
-        this.#links.remoteRetired(link);
-      },
-      goodbye: (reason) => {
-        this.#context.ended.add(this.#instance);
-        this.#end(goodbyeError(reason, this.peerId));
-      },
-    };
   }
 }

@@ -2,11 +2,14 @@
 
 import { NetworkError } from "../errors.js";
 import { InOrder } from "../stream/in-order.js";
-import { LENGTH_PREFIX_BYTES } from "../stream/send-buffer.js";
 import type { PartialBudget } from "./partial-budget.js";
+import { LENGTH_PREFIX_BYTES } from "./send-lane.js";
 
 /** First size of the buffer of a message in pieces. */
 const SMALLEST_BUFFER_BYTES = 1024;
+/** Once one part in so many is there, it has room for all of a message up to this size: those that two or three records carry. */
+const WHOLE_FROM = 4;
+const WHOLE_BYTES = 128 * 1024;
 
 export class ReceiveLane {
   readonly #maxMessageBytes: number;
@@ -97,7 +100,8 @@ export class ReceiveLane {
     let buffer = this.#partial;
     if (!buffer || buffer.length < needed) {
       const held = buffer?.length ?? 0;
-      const size = Math.min(this.#length, Math.max(needed, 2 * held, SMALLEST_BUFFER_BYTES));
+      const whole = this.#length <= Math.min(WHOLE_FROM * needed, WHOLE_BYTES);
+      const size = whole ? this.#length : Math.min(this.#length, Math.max(needed, 2 * held, SMALLEST_BUFFER_BYTES));
       if (!this.#budget.take(size - held)) throw new NetworkError("ERR_LIMIT_QUEUE", "too many messages have arrived in part");
       const grown = new Uint8Array(size);
       if (buffer) grown.set(buffer.subarray(0, this.#partialBytes));

@@ -1,11 +1,16 @@
 // What a session is given by its owner, and what it tells it.
 
+import type { BufferPool } from "../buffer-pool.js";
+import { RECORD_OVERHEAD_BYTES } from "../channel/secure-channel.js";
 import type { NetworkError } from "../errors.js";
 import type { ConnectionStatus, PeerId } from "../events.js";
+import { plainMessageIdAt } from "../message/envelope.js";
+import type { NetworkLimits } from "../options.js";
 import type { LinkKind } from "../path/link.js";
-import type { Clock, Millis, Random } from "../runtime.js";
+import type { Clock, Millis, Random, Runtime } from "../runtime.js";
 import type { ByteStream } from "../stream/byte-stream.js";
-import type { EndedInstances } from "./ended-instances.js";
+import { EndedInstances } from "./ended-instances.js";
+import { PartialBudget } from "./partial-budget.js";
 import type { TrafficLimits } from "./traffic-context.js";
 
 /** What a session is told once and for all. */
@@ -31,6 +36,8 @@ export interface SessionHandlers {
   control(bytes: Uint8Array): void;
   /** The other side opened a stream. @returns whether somebody takes it */
   stream(stream: ByteStream): boolean;
+  /** Whether anybody wants to know what was delivered. */
+  hearsDelivered(): boolean;
   delivered(messageId: string): void;
   /** This message may not have arrived, and nobody tries any longer. */
   failed(messageId: string, error: NetworkError): void;
@@ -46,4 +53,34 @@ export interface ChannelOwner {
   datagram(bytes: Uint8Array): void;
   drain(): void;
   closed(error: NetworkError | null): void;
+}
+
+/** What messages that have arrived in part may hold, of all peers together: sixteen of the largest. */
+const PARTIAL_BYTES = 256 * 1024 * 1024;
+
+/** The largest record: what a Noise message holds beside its tag. */
+const RECORD_BUFFER_BYTES = 65_535 - RECORD_OVERHEAD_BYTES;
+
+/** What the sessions of one manager share. */
+export function sessionContext(
+  { clock, random }: Runtime,
+  ownId: PeerId,
+  ownName: string,
+  limits: NetworkLimits,
+  buffers: BufferPool,
+): Omit<SessionContext, "held"> {
+  return {
+    clock,
+    random,
+    ownId,
+    ownName,
+    resumeWindowMs: limits.resumeWindowMs,
+    receiveBufferBytes: limits.receiveBufferBytes,
+    maxMessageBytes: limits.maxMessageBytes,
+    recordBuffer: new Uint8Array(RECORD_BUFFER_BYTES),
+    ended: new EndedInstances(clock),
+    partials: new PartialBudget(PARTIAL_BYTES),
+    buffers,
+    idAt: plainMessageIdAt,
+  };
 }

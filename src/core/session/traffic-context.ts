@@ -1,10 +1,13 @@
 // What the traffic of a session is given, and what it tells.
 
+import type { BufferPool } from "../buffer-pool.js";
 import type { NetworkError } from "../errors.js";
 import type { StreamTableHandlers } from "../stream/stream-table.js";
 import type { PartialBudget } from "./partial-budget.js";
 
 export interface TrafficLimits {
+  /** The id of the message whose envelope begins there; `null` for one that the application does not know by an id. */
+  readonly idAt: (bytes: Uint8Array, at: number) => string | null;
   /** Bytes that the other side may send, per lane, ahead of what was handed on. */
   readonly receiveBufferBytes: number;
   /** Largest application message, encoded. */
@@ -13,6 +16,8 @@ export interface TrafficLimits {
   readonly held: { bytes: number };
   /** Shared by all sessions of a manager. */
   readonly partials: PartialBudget;
+  /** What is queued lies in these; shared by all sessions of a manager. */
+  readonly buffers: BufferPool;
 }
 
 export interface TrafficHandlers {
@@ -22,6 +27,8 @@ export interface TrafficHandlers {
   control(bytes: Uint8Array): void;
   /** The other side opened a stream. @returns whether somebody takes it */
   stream: StreamTableHandlers["opened"];
+  /** Whether anybody wants to know what was delivered. */
+  hearsDelivered(): boolean;
   delivered(messageId: string): void;
   /** This message was dropped before it was sent. */
   failed(messageId: string, error: NetworkError): void;

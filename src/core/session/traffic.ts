@@ -4,13 +4,11 @@ import { type ByteWriter, concatBytes } from "../bytes.js";
 import { NetworkError } from "../errors.js";
 import type { PeerId } from "../events.js";
 import type { Clock, Millis } from "../runtime.js";
-import { SendBuffer } from "../stream/send-buffer.js";
 import { encodeStreamControl } from "../stream/stream-control.js";
 import { StreamTable } from "../stream/stream-table.js";
 import { BulkLimit } from "./bulk-limit.js";
 import { LateOutbox } from "./late-outbox.js";
-import type { Freshness } from "./late-queue.js";
-import { isNumbered, NUMBER_BYTES, NumberedInbox } from "./numbered.js";
+import { envelopeAt, isNumbered, NUMBER_BYTES, NumberedInbox } from "./numbered.js";
 import { ReceiveLane } from "./receive-lane.js";
 import {
   ACK_BYTES,
@@ -25,6 +23,7 @@ import {
   writeAck,
   writeData,
 } from "./record.js";
+import { type MessageVisitor, SendLane } from "./send-lane.js";
 import type { SessionChannel } from "./session-link.js";
 import type { TrafficHandlers, TrafficLimits } from "./traffic-context.js";
 
@@ -39,6 +38,11 @@ export const CONTROL_KINDS = { paths: 0, stream: 1 } as const;
 
 /** Share of a record that bulk data keeps when the interactive lane could fill all of it: one in so many. */
 const BULK_SHARE = 4;
+
+/** An acknowledgement does not wait once one part in so many of what may be under way has arrived; each costs both sides a record. */
+const ACK_SHARE = 8;
+/** Bulk data is told sooner: how much of it may be under way follows from that, see {@link BulkLimit}. */
+const ACK_AFTER_BULK_BYTES = 32 * 1024;
 
 /** What a message that waits for the application counts in the window beside its bytes: many empty ones take memory, too. */
 const HELD_OVERHEAD_BYTES = 128;
@@ -55,12 +59,13 @@ export class Traffic {
   readonly #inbox = new NumberedInbox();
   readonly #clock: Clock;
   readonly #bulkLimit = new BulkLimit();
-  readonly #send = [new SendBuffer(), new SendBuffer(), new SendBuffer()] as const;
+  readonly #send: readonly [SendLane, SendLane, SendLane];
   readonly #receive: readonly [ReceiveLane, ReceiveLane, ReceiveLane];
   readonly #ackDue: [boolean, boolean, boolean] = [false, false, false];
   /** Bytes of messages that the application has not taken. */
   readonly #held: { bytes: number };
   #unackedBytes = 0;
+  #unackedBulkBytes = 0;
   #waiters: Waiter[] = [];
   /** Why nothing passes any more; `null` as long as something does. */
   #over: NetworkError | null = null;
@@ -76,6 +81,16 @@ export class Traffic {
     this.#handlers = handlers;
     this.#clock = clock;
     this.#held = limits.held;
+    const delivered: MessageVisitor = (bytes, at) => {
+      if (!handlers.hearsDelivered()) return;
+      const id = limits.idAt(bytes, envelopeAt(bytes, at));
+      if (id !== null) handlers.delivered(id);
+    };
+    this.#send = [
+      new SendLane(limits.buffers, () => undefined),
+      new SendLane(limits.buffers, delivered),
+      new SendLane(limits.buffers, delivered),
+    ];
     this.late = new LateOutbox(clock, this.#send[LANE_INTERACTIVE], handlers);
     const window = limits.receiveBufferBytes;
     const message = (bytes: Uint8Array): void => this.#message(bytes);
@@ -110,15 +125,14 @@ export class Traffic {
     return this.#send[LANE_INTERACTIVE].pendingBytes + this.#send[LANE_BULK].pendingBytes + this.late.bytes;
   }
 
-  /** Queues a message. With `freshness` it may be dropped or replaced until it is sent, and what carries it is chosen then. */
-  push(lane: Lane, bytes: Uint8Array, messageId: string, freshness?: Freshness): void {
-    if (freshness) this.late.push(bytes, messageId, freshness);
-    else this.#send[lane].pushMessage(bytes, messageId);
+  /** Where a message of this lane is written to. */
+  lane(lane: Lane): SendLane {
+    return this.#send[lane];
   }
 
   /** Queues a message to the other session. */
   pushControl(kind: number, body: Uint8Array): void {
-    this.#send[LANE_CONTROL].pushMessage(concatBytes(Uint8Array.of(kind), body), null);
+    this.#send[LANE_CONTROL].pushMessage(concatBytes(Uint8Array.of(kind), body));
     this.#handlers.wake();
   }
 
@@ -148,15 +162,17 @@ export class Traffic {
     if (this.#over) return;
     const send = this.#send[lane];
     const before = send.acked;
-    send.acknowledge(offset, window, (id) => this.#handlers.delivered(id));
+    send.acknowledge(offset, window);
     if (send.acked === before) return;
     this.#bulkLimit.acknowledged(send.acked - before, this.#clock.now());
-    const done = this.#waiters.filter((waiter) => waiter.lane === lane && waiter.end <= offset);
-    if (done.length > 0) {
-      this.#waiters = this.#waiters.filter((waiter) => !done.includes(waiter));
-      for (const waiter of done) waiter.done(null);
-    }
+    if (this.#waiters.length > 0) this.#arrived(lane, offset);
     if (lane !== LANE_CONTROL) this.#handlers.acknowledged();
+  }
+
+  #arrived(lane: Lane, offset: number): void {
+    const done = this.#waiters.filter((waiter) => waiter.lane === lane && waiter.end <= offset);
+    this.#waiters = this.#waiters.filter((waiter) => !done.includes(waiter));
+    for (const waiter of done) waiter.done(null);
   }
 
   /** Nothing more will arrive: who waits is told. @returns the ids of the messages whose fate is open, in order of sending per lane */
@@ -167,7 +183,15 @@ export class Traffic {
     for (const waiter of waiters) waiter.done(error);
     this.streams.abandon(error);
     for (const lane of this.#receive) lane.drop();
-    return [...this.#send[LANE_INTERACTIVE].pendingIds(), ...this.#send[LANE_BULK].pendingIds(), ...this.late.stop()];
+    const ids: string[] = [];
+    for (const lane of [LANE_INTERACTIVE, LANE_BULK] as const) {
+      this.#send[lane].pending((bytes, at) => {
+        const id = this.#limits.idAt(bytes, envelopeAt(bytes, at));
+        if (id !== null) ids.push(id);
+      });
+    }
+    for (const lane of this.#send) lane.release();
+    return [...ids, ...this.late.stop()];
   }
 
   /** Sends what may go by datagrams, ahead of all records; on a link without them it waits for a record. */
@@ -233,6 +257,7 @@ export class Traffic {
       this.#ackDue[lane] = false;
     }
     this.#unackedBytes = 0;
+    this.#unackedBulkBytes = 0;
   }
 
   #fillLane(writer: ByteWriter, lane: Lane, reserve: number, inFlightRoom: number): void {
@@ -262,9 +287,13 @@ export class Traffic {
     return Math.max(0, this.#limits.receiveBufferBytes - this.#held.bytes);
   }
 
-  /** Bytes that have arrived since the last acknowledgement. */
-  get unackedBytes(): number {
-    return this.#unackedBytes;
+  /**
+   * Whether so much has arrived since the last acknowledgement that the other side may soon have to wait for one.
+   * @param inFlightLimit - bytes that may be unacknowledged on the link
+   */
+  mustAcknowledge(inFlightLimit: number): boolean {
+    if (this.#unackedBulkBytes >= ACK_AFTER_BULK_BYTES) return true;
+    return ACK_SHARE * this.#unackedBytes >= Math.min(inFlightLimit, this.#limits.receiveBufferBytes);
   }
 
   get ackDue(): boolean {
@@ -275,6 +304,7 @@ export class Traffic {
   accept(lane: Lane, offset: number, bytes: Uint8Array): void {
     this.#ackDue[lane] = true;
     this.#unackedBytes += bytes.length;
+    if (lane === LANE_BULK) this.#unackedBulkBytes += bytes.length;
     this.#receive[lane].accept(offset, bytes);
   }
 
@@ -287,7 +317,7 @@ export class Traffic {
 
   /** Bytes of a stream. @throws NetworkError `ERR_FRAME_SEQUENCE` */
   acceptStream(id: number, offset: number, bytes: Uint8Array): void {
-    this.#unackedBytes += bytes.length;
+    this.#unackedBulkBytes += bytes.length;
     this.streams.accept(id, offset, bytes);
   }
 

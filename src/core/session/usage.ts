@@ -20,12 +20,15 @@ export class Usage {
   sent(bytes: number): void {
     this.messagesOut++;
     this.bytesOut += bytes;
-    this.usedAt = this.#clock.now();
   }
 
   received(bytes: number): void {
     this.messagesIn++;
     this.bytesIn += bytes;
+  }
+
+  /** Once per record is enough: to ask for the time costs as much as a small message. */
+  touch(): void {
     this.usedAt = this.#clock.now();
   }
 }

@@ -2,19 +2,14 @@
 
 import { NetworkError } from "../errors.js";
 
-/** One piece as it was queued; `end` is the offset behind its last byte. */
-interface Part {
+/** A stretch of the stream. */
+export interface Part {
+  /** Holds the byte at offset `start` first; it may be longer than the stretch. */
   readonly bytes: Uint8Array;
-  /** Bytes of the length in front of it: a message has one, bare bytes have none. */
-  readonly prefix: number;
   readonly start: number;
-  readonly end: number;
-  /** Message id for the application's events; `null` for bare bytes and for what the session itself sends. */
-  readonly id: string | null;
+  /** Offset behind its last byte. That of the last part may still grow. */
+  end: number;
 }
-
-/** Bytes before each message in a lane: its length. */
-export const LENGTH_PREFIX_BYTES = 4;
 
 /** Where the parts at the front of the array have been dropped, the array is cut once this many are gone. */
 const COMPACT_AT = 1024;
@@ -22,7 +17,7 @@ const COMPACT_AT = 1024;
 export class SendBuffer {
   #parts: Part[] = [];
   #head = 0;
-  /** Index of the part that holds `#cursor`; equals the number of parts when everything was sent. */
+  /** Index of the part that holds `#cursor`, or of one before it that ends there. */
   #at = 0;
   #acked = 0;
   #cursor = 0;
@@ -50,6 +45,11 @@ export class SendBuffer {
     return this.#acked;
   }
 
+  /** Offset of the next byte to be sent on the present link. */
+  get cursor(): number {
+    return this.#cursor;
+  }
+
   /** Offset behind the last byte queued: when it is acknowledged, everything queued so far has arrived. */
   get end(): number {
     return this.#end;
@@ -65,14 +65,9 @@ export class SendBuffer {
     return Math.max(0, this.#limit - this.#end);
   }
 
-  /** Queues one message behind its length. `bytes` stays in use until it is acknowledged and must not change. */
-  pushMessage(bytes: Uint8Array, id: string | null): void {
-    this.#push(bytes, LENGTH_PREFIX_BYTES, id);
-  }
-
-  /** Queues bare bytes, which stay in use as those of a message do. */
+  /** Queues bytes, which stay in use until they are acknowledged and must not change. */
   push(bytes: Uint8Array): void {
-    this.#push(bytes, 0, null);
+    this.add(bytes, bytes.length);
   }
 
   /** Drops everything: nothing more is sent, and what was sent is taken for acknowledged. */
@@ -85,57 +80,43 @@ export class SendBuffer {
     this.#acked = this.#end;
   }
 
-  #push(bytes: Uint8Array, prefix: number, id: string | null): void {
-    const start = this.#end;
-    this.#end = start + prefix + bytes.length;
-    this.#parts.push({ bytes, prefix, start, end: this.#end, id });
-  }
-
   /** Copies the next bytes of the stream into `target`, which `sendableBytes` has room for, and moves the cursor. */
   fill(target: Uint8Array): void {
     let written = 0;
     while (written < target.length) {
       const part = this.#parts[this.#at] as Part;
-      let within = this.#cursor - part.start;
-      if (within < part.prefix) {
-        const length = part.bytes.length;
-        for (; within < part.prefix && written < target.length; within++) target[written++] = length >>> (24 - 8 * within);
-        this.#cursor = part.start + within;
+      const count = Math.min(part.end - this.#cursor, target.length - written);
+      if (count === 0) {
+        this.#at++;
+        continue;
       }
-      if (written < target.length && within >= part.prefix) {
-        const from = within - part.prefix;
-        const count = Math.min(part.bytes.length - from, target.length - written);
-        target.set(from === 0 && count === part.bytes.length ? part.bytes : part.bytes.subarray(from, from + count), written);
-        written += count;
-        this.#cursor += count;
-      }
-      if (this.#cursor === part.end) this.#at++;
+      const from = this.#cursor - part.start;
+      target.set(part.bytes.subarray(from, from + count), written);
+      written += count;
+      this.#cursor += count;
     }
     if (this.#cursor > this.#highest) this.#highest = this.#cursor;
-  }
-
-  get cursor(): number {
-    return this.#cursor;
   }
 
   /**
    * Takes an acknowledgement: everything before `offset` has arrived, and `window` bytes more may be sent.
    * An older one than we have is out of date, not wrong: it came by another link.
-   * @param completed - called with the id of each message that is acknowledged now for the first time
    * @throws NetworkError `ERR_FRAME_SEQUENCE` when it acknowledges what was never sent
    */
-  acknowledge(offset: number, window: number, completed?: (id: string) => void): void {
+  acknowledge(offset: number, window: number): void {
     if (offset > this.#highest) throw new NetworkError("ERR_FRAME_SEQUENCE", "acknowledges what was never sent");
     this.#limit = Math.max(this.#limit, offset + window);
     if (offset <= this.#acked) return;
     this.#acked = offset;
+    const done = this.arriving();
     while (this.#head < this.#parts.length) {
       const part = this.#parts[this.#head] as Part;
-      if (part.end > offset) break;
+      if (part.end > done) break;
       this.#parts[this.#head] = GONE;
       this.#head++;
-      if (part.id !== null) completed?.(part.id);
+      this.arrived(part);
     }
+    if (this.#at < this.#head) this.#at = this.#head;
     if (this.#cursor < offset) this.#seek(offset);
     this.#compact();
   }
@@ -145,21 +126,55 @@ export class SendBuffer {
     this.#seek(this.#acked);
   }
 
-  /** The ids of all messages that are not acknowledged, in order. */
-  pendingIds(): string[] {
-    const ids: string[] = [];
-    for (let i = this.#head; i < this.#parts.length; i++) {
-      const id = (this.#parts[i] as Part).id;
-      if (id !== null) ids.push(id);
+  /** Queues the first `length` of these bytes. @returns their part, which may grow as long as it is the last */
+  protected add(bytes: Uint8Array, length: number): Part {
+    const part = { bytes, start: this.#end, end: this.#end };
+    this.#parts.push(part);
+    this.grow(part, length);
+    return part;
+  }
+
+  /** So many bytes more of the last part are of the stream now. */
+  protected grow(part: Part, length: number): void {
+    part.end += length;
+    this.#end = part.end;
+  }
+
+  /** For a subclass: `acked` has moved on. @returns before which offset nothing is needed any longer */
+  protected arriving(): number {
+    return this.#acked;
+  }
+
+  /** For a subclass: all bytes of this part have arrived, and it is out of the buffer. */
+  protected arrived(_part: Part): void {}
+
+  /** The part that holds this byte, which is queued and whose part has not arrived. */
+  protected partAt(offset: number): Part {
+    let low = this.#head;
+    let high = this.#parts.length - 1;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#parts[middle] as Part).end > offset) high = middle;
+      else low = middle + 1;
     }
-    return ids;
+    return this.#parts[low] as Part;
+  }
+
+  /** Takes all parts out that have not arrived whole: their bytes are gone. */
+  protected takeParts(): Part[] {
+    const parts = this.#parts.slice(this.#head);
+    this.#parts = [];
+    this.#head = 0;
+    this.#at = 0;
+    return parts;
   }
 
   #seek(offset: number): void {
     this.#cursor = offset;
     let at = this.#head;
     while (at < this.#parts.length && (this.#parts[at] as Part).end <= offset) at++;
-    this.#at = at;
+    // One that ends here may still grow.
+    this.#at = Math.max(this.#head, Math.min(at, this.#parts.length - 1));
   }
 
   #compact(): void {
@@ -170,4 +185,4 @@ export class SendBuffer {
   }
 }
 
-const GONE: Part = { bytes: new Uint8Array(0), prefix: 0, start: 0, end: 0, id: null };
+const GONE: Part = { bytes: new Uint8Array(0), start: 0, end: 0 };

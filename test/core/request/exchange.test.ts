@@ -32,12 +32,12 @@ const SEND_QUEUE_BYTES = 64 * 1024;
 class FakePeer {
   told = true;
   blocked = false;
-  readonly sent: { readonly bytes: Uint8Array; readonly id: string; readonly lane: number }[] = [];
+  readonly sent: { readonly bytes: Uint8Array; readonly lane: number }[] = [];
   readonly session = {
     status: "connected",
     queuedBytes: 0,
-    sendMessage: (bytes: Uint8Array, id: string, lane: number): void => {
-      this.sent.push({ bytes, id, lane });
+    sendMessage: (bytes: Uint8Array, lane: number): void => {
+      this.sent.push({ bytes, lane });
       this.session.queuedBytes += bytes.length;
     },
   };

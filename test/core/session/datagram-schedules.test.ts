@@ -155,7 +155,7 @@ class Run {
         break;
       case "plain":
         if (pair[step.by].session.status !== "disconnected")
-          pair[step.by].session.sendMessage(messageOf(this.#numbers++, step.length), "plain", LANE_INTERACTIVE);
+          pair[step.by].session.sendMessage(messageOf(this.#numbers++, step.length), LANE_INTERACTIVE);
         break;
       case "link": {
         const { datagrams, ...plan } = step;
@@ -200,14 +200,14 @@ class Run {
     const peer = this.pair[by];
     if (peer.session.status === "disconnected") return;
     const number = this.#numbers++;
-    const id = `${by} ${number}`;
+    const id = `m${number}`;
     this.late.push({ by, number, id, key, ttlMs, life: peer.life });
     const freshness: Freshness = {
       ...(ttlMs === null ? {} : { ttlMs }),
       ...(key === null ? {} : { latest: `key ${key}` }),
       ...(ttlMs === null && key === null ? { ttlMs: LONG_MS } : {}),
     };
-    peer.session.sendMessage(messageOf(number, length), id, LANE_INTERACTIVE, freshness);
+    peer.session.sendLate(messageOf(number, length), id, freshness);
   }
 
   faults(processesDie: boolean): string[] {

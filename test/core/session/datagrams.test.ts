@@ -47,7 +47,7 @@ class Lab {
 
   send(freshness: Freshness, length = 40, by: SimPeer = this.pair.alice): number {
     const number = this.#sent++;
-    by.session.sendMessage(messageOf(number, length), `m${number}`, LANE_INTERACTIVE, freshness);
+    by.session.sendLate(messageOf(number, length), `m${number}`, freshness);
     return number;
   }
 
@@ -114,7 +114,7 @@ describe("a message with a time to live or a key", () => {
     const one = lab();
     one.send({ ttlMs: 5_000 }, 1_100);
     one.send({ latest: "big" }, 50_000);
-    one.pair.alice.session.sendMessage(messageOf(2, 40), "m2", LANE_INTERACTIVE);
+    one.pair.alice.session.sendMessage(messageOf(2, 40), LANE_INTERACTIVE);
     one.run(500);
     expect(one.wire.datagramsForth).toEqual([]);
     expect([...one.received].sort()).toEqual([0, 1, 2]);
@@ -536,7 +536,7 @@ describe("somebody with a proven key", () => {
     const { peer, pair, send } = evil();
     peer.greet();
     pair.run(5);
-    pair.bob.session.sendMessage(messageOf(0, 20), "b0", LANE_INTERACTIVE, { latest: "cursor" });
+    pair.bob.session.sendLate(messageOf(0, 20), "b0", { latest: "cursor" });
     pair.run(1);
     send(Uint8Array.of(0x81), ack(0), ack(0), ack(0));
     expect(pair.bob.delivered).toEqual(["b0"]);

@@ -1,6 +1,7 @@
 // Proven peers that try to make us hold more and more.
 
 import { describe, expect, test } from "vitest";
+import { BufferPool } from "../../../src/core/buffer-pool.js";
 import { ByteWriter } from "../../../src/core/bytes.js";
 import { encodePathMessage } from "../../../src/core/connect/path-message.js";
 import { PathUpgrader } from "../../../src/core/connect/path-upgrader.js";
@@ -23,10 +24,13 @@ describe("a peer that opens streams and takes none of our answers", () => {
       maxMessageBytes: 1024,
       held: { bytes: 0 },
       partials: new PartialBudget(1_000_000),
+      buffers: new BufferPool(16_384, 0),
+      idAt: () => null,
     };
     const traffic = new Traffic("evil", true, new VirtualClock(), limits, {
       message: nothing,
       control: nothing,
+      hearsDelivered: () => false,
       delivered: nothing,
       failed: nothing,
       acknowledged: nothing,

@@ -2,10 +2,11 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { BufferPool } from "../../../src/core/buffer-pool.js";
 import { NetworkError } from "../../../src/core/errors.js";
 import { PartialBudget } from "../../../src/core/session/partial-budget.js";
 import { ReceiveLane } from "../../../src/core/session/receive-lane.js";
-import { LENGTH_PREFIX_BYTES, SendBuffer } from "../../../src/core/stream/send-buffer.js";
+import { LENGTH_PREFIX_BYTES, SendLane } from "../../../src/core/session/send-lane.js";
 import { messageOf } from "../../sim/session-pair.js";
 import { refusal } from "../refusal.js";
 
@@ -13,17 +14,36 @@ const UNLIMITED = new PartialBudget(Number.POSITIVE_INFINITY);
 
 const WINDOW = 1_000_000;
 
-function take(lane: SendBuffer, length: number): Uint8Array {
+function take(lane: SendLane, length: number): Uint8Array {
   const target = new Uint8Array(length);
   lane.fill(target);
   return target;
 }
 
+/** A lane whose buffers are so small that most messages lie in several; it knows its messages by the number that each begins with. */
+function sendingLane(): {
+  readonly lane: SendLane;
+  readonly pool: BufferPool;
+  readonly delivered: number[];
+  pending(): number[];
+} {
+  const pool = new BufferPool(128, 4);
+  const delivered: number[] = [];
+  const numberAt = (bytes: Uint8Array, at: number): number => new DataView(bytes.buffer).getUint32(bytes.byteOffset + at);
+  const lane = new SendLane(pool, (bytes, at) => delivered.push(numberAt(bytes, at)));
+  const pending = (): number[] => {
+    const numbers: number[] = [];
+    lane.pending((bytes, at) => numbers.push(numberAt(bytes, at)));
+    return numbers;
+  };
+  return { lane, pool, delivered, pending };
+}
+
 /** A stream of whole messages, as bytes. */
 function streamOf(...messages: readonly Uint8Array[]): Uint8Array {
-  const lane = new SendBuffer();
-  lane.acknowledge(0, WINDOW * 100, () => {});
-  for (const message of messages) lane.pushMessage(message, null);
+  const lane = new SendLane(new BufferPool(1024, 0), () => {});
+  lane.acknowledge(0, WINDOW * 100);
+  for (const message of messages) lane.pushMessage(message);
   return take(lane, lane.sendableBytes);
 }
 
@@ -39,15 +59,13 @@ describe("a lane", () => {
   test("delivers the exact messages through any cutting, rewinding and repeating, and completes each once, in order", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 80, size: "max" }), (steps) => {
-        const sender = new SendBuffer();
+        const { lane: sender, pool, delivered, pending } = sendingLane();
         const got: Uint8Array[] = [];
         const receiver = new ReceiveLane(4000, WINDOW, (bytes) => got.push(bytes), UNLIMITED);
-        sender.acknowledge(0, WINDOW, () => {});
+        sender.acknowledge(0, WINDOW);
         const pushed: Uint8Array[] = [];
-        const completed: string[] = [];
         const past: { offset: number; bytes: Uint8Array }[] = [];
-        const acknowledge = (): void =>
-          sender.acknowledge(receiver.received, WINDOW - receiver.received, (id) => completed.push(id));
+        const acknowledge = (): void => sender.acknowledge(receiver.received, WINDOW - receiver.received);
         const send = (length: number): void => {
           const count = Math.min(length, sender.sendableBytes);
           const offset = sender.cursor;
@@ -57,8 +75,8 @@ describe("a lane", () => {
         };
         for (const one of steps) {
           if (one.do === "push") {
-            const message = messageOf(pushed.length, one.length).subarray(0, one.length);
-            sender.pushMessage(message, `m${pushed.length}`);
+            const message = messageOf(pushed.length, one.length);
+            sender.pushMessage(message);
             pushed.push(message);
           } else if (one.do === "send") send(one.length);
           else if (one.do === "acknowledge") acknowledge();
@@ -68,19 +86,21 @@ describe("a lane", () => {
             if (old) receiver.accept(old.offset + Math.min(one.skip, old.bytes.length), old.bytes.slice(one.skip));
           }
         }
+        expect([...delivered, ...pending()]).toEqual(pushed.map((_, i) => i));
         send(WINDOW);
         acknowledge();
         expect(got.map((bytes) => [...bytes])).toEqual(pushed.map((bytes) => [...bytes]));
-        expect(completed).toEqual(pushed.map((_, i) => `m${i}`));
+        expect(delivered).toEqual(pushed.map((_, i) => i));
         expect(sender.pendingBytes).toBe(0);
-        expect(sender.pendingIds()).toEqual([]);
+        expect(pending()).toEqual([]);
+        expect(pool.stats.inUse).toBe(0);
       }),
       { numRuns: 300 },
     );
   });
 
   test("keeps its books over thousands of messages acknowledged a few at a time", () => {
-    const sender = new SendBuffer();
+    const { lane: sender, delivered } = sendingLane();
     const got: number[] = [];
     const receiver = new ReceiveLane(
       100,
@@ -88,88 +108,116 @@ describe("a lane", () => {
       (bytes) => got.push(new DataView(bytes.slice().buffer).getUint32(0)),
       UNLIMITED,
     );
-    sender.acknowledge(0, WINDOW, () => {});
-    const completed: string[] = [];
-    for (let i = 0; i < 5000; i++) sender.pushMessage(messageOf(i, 8), String(i));
+    sender.acknowledge(0, WINDOW);
+    for (let i = 0; i < 5000; i++) sender.pushMessage(messageOf(i, 8));
     while (sender.sendableBytes > 0) {
       const offset = sender.cursor;
       receiver.accept(offset, take(sender, Math.min(61, sender.sendableBytes)));
-      if (offset % 7 === 0) sender.acknowledge(receiver.received, WINDOW, (id) => completed.push(id));
+      if (offset % 7 === 0) sender.acknowledge(receiver.received, WINDOW);
       if (offset % 1013 === 0) sender.rewind();
     }
-    sender.acknowledge(receiver.received, WINDOW, (id) => completed.push(id));
+    sender.acknowledge(receiver.received, WINDOW);
     expect(got).toEqual(Array.from({ length: 5000 }, (_, i) => i));
-    expect(completed).toEqual(got.map(String));
+    expect(delivered).toEqual(got);
   });
 });
 
 describe("a sending lane", () => {
   test("sends no more than the window allows, and what is left when it grows", () => {
-    const lane = new SendBuffer();
-    lane.pushMessage(new Uint8Array(100), "a");
+    const { lane } = sendingLane();
+    lane.pushMessage(messageOf(0, 100));
     expect(lane.sendableBytes).toBe(0);
-    lane.acknowledge(0, 30, () => {});
+    lane.acknowledge(0, 30);
     expect(lane.sendableBytes).toBe(30);
     take(lane, 30);
     expect(lane.sendableBytes).toBe(0);
-    lane.acknowledge(20, 50, () => {});
+    lane.acknowledge(20, 50);
     expect(lane.sendableBytes).toBe(40);
   });
 
   test("does not take a window back: a smaller one is out of date", () => {
-    const lane = new SendBuffer();
-    lane.pushMessage(new Uint8Array(100), "a");
-    lane.acknowledge(0, 50, () => {});
-    lane.acknowledge(0, 10, () => {});
+    const { lane } = sendingLane();
+    lane.pushMessage(messageOf(0, 100));
+    lane.acknowledge(0, 50);
+    lane.acknowledge(0, 10);
     expect(lane.sendableBytes).toBe(50);
   });
 
   test("refuses an acknowledgement of bytes that were never sent", () => {
-    const lane = new SendBuffer();
-    lane.pushMessage(new Uint8Array(100), "a");
-    lane.acknowledge(0, 50, () => {});
+    const { lane } = sendingLane();
+    lane.pushMessage(messageOf(0, 100));
+    lane.acknowledge(0, 50);
     take(lane, 20);
     for (const offset of [21, 104, 2 ** 48 - 1]) {
-      expect(refusal(() => lane.acknowledge(offset, 50, () => {})).code).toBe("ERR_FRAME_SEQUENCE");
+      expect(refusal(() => lane.acknowledge(offset, 50)).code).toBe("ERR_FRAME_SEQUENCE");
     }
     expect(lane.acked).toBe(0);
   });
 
   test("takes an acknowledgement that runs ahead of a rewound cursor: an earlier link had carried it", () => {
-    const lane = new SendBuffer();
-    const completed: string[] = [];
-    lane.pushMessage(new Uint8Array(16), "a");
-    lane.pushMessage(new Uint8Array(16), "b");
-    lane.acknowledge(0, 100, () => {});
+    const { lane, delivered } = sendingLane();
+    lane.pushMessage(messageOf(7, 16));
+    lane.pushMessage(messageOf(8, 16));
+    lane.acknowledge(0, 100);
     take(lane, 40);
     lane.rewind();
     take(lane, 5);
-    lane.acknowledge(20, 100, (id) => completed.push(id));
-    expect(completed).toEqual(["a"]);
+    lane.acknowledge(20, 100);
+    expect(delivered).toEqual([7]);
     expect(lane.cursor).toBe(20);
     expect([...take(lane, 4)]).toEqual([0, 0, 0, 16]);
   });
 
   test("ignores an acknowledgement that is older than the last", () => {
-    const lane = new SendBuffer();
-    const completed: string[] = [];
-    lane.pushMessage(new Uint8Array(6), "a");
-    lane.acknowledge(0, 100, () => {});
+    const { lane, delivered } = sendingLane();
+    lane.pushMessage(messageOf(7, 6));
+    lane.acknowledge(0, 100);
     take(lane, 10);
-    for (const offset of [10, 3, 0, 10]) lane.acknowledge(offset, 100, (id) => completed.push(id));
-    expect(completed).toEqual(["a"]);
+    for (const offset of [10, 3, 0, 10]) lane.acknowledge(offset, 100);
+    expect(delivered).toEqual([7]);
     expect(lane.acked).toBe(10);
   });
 
   test("completes a message only when its last byte has arrived", () => {
-    const lane = new SendBuffer();
-    const completed: string[] = [];
-    lane.pushMessage(new Uint8Array(6), "a");
-    lane.acknowledge(0, 100, () => {});
+    const { lane, delivered, pending } = sendingLane();
+    lane.pushMessage(messageOf(7, 6));
+    lane.acknowledge(0, 100);
     take(lane, 10);
-    lane.acknowledge(9, 100, (id) => completed.push(id));
-    expect(completed).toEqual([]);
-    expect(lane.pendingIds()).toEqual(["a"]);
+    lane.acknowledge(9, 100);
+    expect(delivered).toEqual([]);
+    expect(pending()).toEqual([7]);
+  });
+
+  test("borrows no more buffers than its bytes fill, and gives each back when its messages have arrived", () => {
+    const { lane, pool } = sendingLane();
+    lane.acknowledge(0, WINDOW);
+    for (let i = 0; i < 10; i++) lane.pushMessage(messageOf(i, 300));
+    expect(pool.stats.inUse).toBeLessThanOrEqual(Math.ceil((10 * 304) / 128) + 1);
+    take(lane, 5 * 304);
+    lane.acknowledge(5 * 304, WINDOW);
+    expect(pool.stats.inUse).toBeLessThanOrEqual(Math.ceil((5 * 304) / 128) + 1);
+    take(lane, 5 * 304);
+    lane.acknowledge(10 * 304, WINDOW);
+    expect(pool.stats.inUse).toBe(0);
+  });
+
+  test("gives everything back when it is released", () => {
+    const { lane, pool } = sendingLane();
+    for (let i = 0; i < 10; i++) lane.pushMessage(messageOf(i, 300));
+    lane.release();
+    expect(pool.stats).toMatchObject({ inUse: 0, free: 4 });
+  });
+
+  test("knows a long message whose beginning has arrived", () => {
+    const { lane, delivered, pending } = sendingLane();
+    lane.acknowledge(0, WINDOW);
+    lane.pushMessage(messageOf(7, 1000));
+    take(lane, 900);
+    lane.acknowledge(900, WINDOW);
+    expect(pending()).toEqual([7]);
+    take(lane, 104);
+    lane.acknowledge(1004, WINDOW);
+    expect(delivered).toEqual([7]);
   });
 });
 
