@@ -27,8 +27,18 @@ export function chooseAddresses(all: readonly InterfaceAddress[]): string[] {
   return [...new Set([...ordered.slice(0, MAX_ADDRESSES - 1), ...loopback.map((one) => one.address)])];
 }
 
-/** {@link chooseAddresses} of the interfaces as they are now. Empty when the system does not tell. */
-export function localAddresses(): string[] {
+/** How long an answer of the system is believed, in ms: each session asks as it opens, and the system takes a while to answer. */
+const KEPT_MS = 250;
+let kept: { readonly addresses: readonly string[]; readonly at: number } | null = null;
+
+/** {@link chooseAddresses} of the interfaces as they are now, or were a quarter of a second ago. Empty when the system does not tell. */
+export function localAddresses(): readonly string[] {
+  const now = performance.now();
+  if (!kept || now - kept.at > KEPT_MS) kept = { addresses: readAddresses(), at: now };
+  return kept.addresses;
+}
+
+function readAddresses(): readonly string[] {
   try {
     return chooseAddresses(Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []));
   } catch {

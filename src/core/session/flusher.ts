@@ -46,7 +46,8 @@ export class Flusher {
   acknowledge(): void {
     const { link, traffic } = this.#source();
     if (link && traffic.mustAcknowledge(link.channel.link.inFlightBytes)) this.soon();
-    else if (traffic.ackDue && !this.#ackTimer && !this.#stopped) {
+    // What is about to be sent carries it.
+    else if (!this.#scheduled && !this.#ackTimer && !this.#stopped && traffic.ackDue) {
       this.#ackTimer = this.#clock.after(ACK_DELAY_MS, () => {
         this.#ackTimer = null;
         this.now();

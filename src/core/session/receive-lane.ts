@@ -3,7 +3,7 @@
 import { NetworkError } from "../errors.js";
 import { InOrder } from "../stream/in-order.js";
 import type { PartialBudget } from "./partial-budget.js";
-import { LENGTH_PREFIX_BYTES } from "./send-lane.js";
+import { LENGTH_PREFIX_BYTES, readLengthPrefix } from "./send-lane.js";
 
 /** First size of the buffer of a message in pieces. */
 const SMALLEST_BUFFER_BYTES = 1024;
@@ -69,10 +69,15 @@ export class ReceiveLane {
     let at = 0;
     while (at < bytes.length || this.#length === 0) {
       if (this.#length < 0) {
+        if (this.#prefixBytes === 0 && bytes.length - at >= LENGTH_PREFIX_BYTES) {
+          this.#announce(bytes, at);
+          at += LENGTH_PREFIX_BYTES;
+          continue;
+        }
         while (this.#prefixBytes < LENGTH_PREFIX_BYTES && at < bytes.length)
           this.#prefix[this.#prefixBytes++] = bytes[at++] as number;
         if (this.#prefixBytes < LENGTH_PREFIX_BYTES) return;
-        this.#announce();
+        this.#announce(this.#prefix, 0);
         continue;
       }
       const missing = this.#length - this.#partialBytes;
@@ -86,9 +91,8 @@ export class ReceiveLane {
     }
   }
 
-  #announce(): void {
-    const [a, b, c, d] = this.#prefix as unknown as [number, number, number, number];
-    const length = ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
+  #announce(bytes: Uint8Array, at: number): void {
+    const length = readLengthPrefix(bytes, at);
     if (length > this.#maxMessageBytes) throw new NetworkError("ERR_MESSAGE_TOO_LARGE", `${length} bytes announced`);
     this.#length = length;
     this.#prefixBytes = 0;

@@ -8,6 +8,12 @@ import { type Part, SendBuffer } from "../stream/send-buffer.js";
 /** Bytes before each message in a lane: its length. */
 export const LENGTH_PREFIX_BYTES = 4;
 
+/** The length that lies there. */
+export function readLengthPrefix(bytes: Uint8Array, at: number): number {
+  const high = ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
+  return high * 0x1_0000 + (((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number));
+}
+
 /** The first bytes of a message always lie in one buffer: as many as tell its id. */
 const HEAD_BYTES = 64;
 
@@ -117,10 +123,7 @@ export class SendLane extends SendBuffer {
       for (;;) {
         const at = start - part.start;
         const { bytes } = part;
-        const length =
-          (((bytes[at] as number) << 24) | ((bytes[at + 1] as number) << 16) | ((bytes[at + 2] as number) << 8)) +
-          (bytes[at + 3] as number);
-        const end = start + LENGTH_PREFIX_BYTES + length;
+        const end = start + LENGTH_PREFIX_BYTES + readLengthPrefix(bytes, at);
         if (!visit(bytes, at + LENGTH_PREFIX_BYTES, end)) return;
         start = end;
         if (start >= until) return;

@@ -238,8 +238,7 @@ export class Traffic {
   }
 
   get #inFlightBytes(): number {
-    const [control, interactive] = this.#send;
-    return control.inFlightBytes + interactive.inFlightBytes + this.bulkInFlightBytes;
+    return this.#send[LANE_CONTROL].inFlightBytes + this.#send[LANE_INTERACTIVE].inFlightBytes + this.bulkInFlightBytes;
   }
 
   /** Bulk data on its way: of the lane and of streams. */
