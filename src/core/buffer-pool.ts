@@ -14,6 +14,12 @@ export interface BufferPoolStats {
   readonly misses: number;
 }
 
+/** What `stats()` tells. */
+export interface NetworkStats {
+  /** The buffers that queued messages of all peers lie in. */
+  readonly buffers: BufferPoolStats;
+}
+
 /**
  * Equal buffers, kept for the next one who needs some. What was in them is still there: whoever borrows one reads only what it has
  * written itself.

@@ -1,5 +1,6 @@
 // Every name that both builds export.
 
+export type { BufferPoolStats, NetworkStats } from "./buffer-pool.js";
 export type { ConnectOptions, DeliverOptions, ExplainOptions, MessageCallbackOptions, SendOptions } from "./call-options.js";
 export type { PathAttempt, PathChange, PathStep } from "./connect/path-history.js";
 export { ERROR_CODES, type ErrorCode, NetworkError } from "./errors.js";
@@ -20,7 +21,7 @@ export { defineMessage, type MessageDefinition, text } from "./message/define-me
 export type { Message, OutgoingMessage } from "./message/message.js";
 export { CoreNetworkManager } from "./network-manager.js";
 export type { IceServer, NetworkLimits, NetworkManagerOptions } from "./options.js";
-export { type Datagrams, type Link, LinkBase, type LinkHandlers, type LinkKind } from "./path/link.js";
+export { type Datagrams, type Link, LinkBase, type LinkHandlers, type LinkKind, type LinkOutput } from "./path/link.js";
 export type { Mappable, MappedPort, PortMappingStatus } from "./path/port-mapping.js";
 export type { DialContext, ListenContext, Listener, NegotiateContext, Negotiation, Transport } from "./path/transport.js";
 export type { RequestContext, RequestHandler } from "./request/handlers.js";

@@ -1,5 +1,7 @@
 // NetworkManager: what an application holds. The eleven methods of the contract, events, and the little around them.
 
+import { addAsyncDispose } from "./async-dispose.js";
+import type { NetworkStats } from "./buffer-pool.js";
 import { encodeUtf8 } from "./bytes.js";
 import type { ConnectOptions, DeliverOptions, ExplainOptions, MessageCallbackOptions, SendOptions } from "./call-options.js";
 import { type Peer, peerInfo } from "./connect/peer-table.js";
@@ -260,6 +262,11 @@ export class CoreNetworkManager {
     return peer ? peerInfo(peer) : null;
   }
 
+  /** How the buffers fare that queued messages lie in, see `limits.bufferBytes`. @throws NetworkError `ERR_STATE_NOT_STARTED` */
+  stats(): NetworkStats {
+    return { buffers: this.#engine().buffers.stats };
+  }
+
   /** One string that holds our PeerId, relays and addresses: what somebody else pastes or scans to reach us. */
   ticket(): string {
     const engine = this.#engine();
@@ -339,9 +346,3 @@ function fitsTicket(url: string): boolean {
 }
 
 const PING_TIMEOUT_MS = 10_000;
-
-/** `await using net = …` where the runtime knows it: a method under a missing symbol would be called "undefined". */
-function addAsyncDispose(manager: CoreNetworkManager): void {
-  if (typeof Symbol.asyncDispose !== "symbol") return;
-  Object.defineProperty(manager, Symbol.asyncDispose, { value: () => manager.stop(), enumerable: false });
-}
