@@ -6,6 +6,7 @@ import type { IceServer } from "../core/options.js";
 import { formatEndpoint } from "../core/path/dial-url.js";
 import { type Datagrams, type Link, LinkBase } from "../core/path/link.js";
 import type { Clock, Timer } from "../core/runtime.js";
+import { createDatagramChannel, datagramsOf } from "./datagram-channel.js";
 import { dtlsBinding } from "./fingerprint.js";
 import type { RtcSignal } from "./signal.js";
 
@@ -13,7 +14,7 @@ import type { RtcSignal } from "./signal.js";
 const HIGH_WATER_BYTES = 256 * 1024;
 const LOW_WATER_BYTES = 128 * 1024;
 
-/** Between two looks at a full buffer, in ms. `@roamhq/wrtc` never fires `bufferedamountlow`. */
+/** Between two looks at a full buffer in Node, in ms: `@roamhq/wrtc` never fires `bufferedamountlow`. Browsers do. */
 const DRAIN_POLL_MS = 10;
 
 /** What every implementation takes, in bytes, and the most that we send even where it takes more. */
@@ -25,18 +26,6 @@ const CLOSE_DEADLINE_MS = 1_000;
 
 /** Messages that may come between the open channel and our knowing of it. */
 const MAX_EARLY_MESSAGES = 16;
-
-/**
- * The channel for datagrams is known to both sides by its id alone, so neither tells the other of it. simple-peer's own channel takes
- * 0 or 1, by the role in DTLS (RFC 8832 §6), and there are no others.
- */
-const DATAGRAM_CHANNEL_ID = 10;
-
-/** What fits into one packet of a path that carries 1,280 bytes, behind the heads of IPv6, UDP, DTLS and SCTP. */
-const MAX_DATAGRAM_BYTES = 1_100;
-
-/** Bytes in the buffer of that channel above which datagrams are dropped: they would only come too late. */
-const DATAGRAM_HIGH_WATER_BYTES = 16 * 1024;
 
 /** How a connection is made. */
 export interface RtcSettings {
@@ -75,7 +64,7 @@ export function hasOwnWebRtc(): boolean {
  */
 export function connectWebRtc(initiator: boolean, settings: RtcSettings, handlers: RtcHandlers): RtcConnection {
   const peer = createPeer(initiator, settings);
-  const datagrams = createDatagramChannel(peer);
+  const datagrams = createDatagramChannel(peer._pc);
   let early: unknown[] | null = [];
   let link: WebRtcLink | null = null;
   let over = false;
@@ -100,7 +89,7 @@ export function connectWebRtc(initiator: boolean, settings: RtcSettings, handler
   peer.on("connect", () => {
     if (over || link) return;
     try {
-      link = new WebRtcLink(peer, settings.clock, describe(peer, initiator), datagrams);
+      link = new WebRtcLink(peer, settings, describe(peer, initiator), datagrams);
     } catch (error) {
       fail(error);
       return;
@@ -162,18 +151,6 @@ function createPeer(initiator: boolean, { iceServers, wrtc }: RtcSettings): Simp
     });
   } catch (error) {
     throw failure(error);
-  }
-}
-
-/** Before the offer or answer, so that nothing is negotiated again. @returns `undefined` where the implementation does not want to */
-function createDatagramChannel(peer: SimplePeer): RTCDataChannel | undefined {
-  try {
-    const settings = { negotiated: true, id: DATAGRAM_CHANNEL_ID, ordered: false, maxRetransmits: 0 };
-    const channel = peer._pc?.createDataChannel("", settings);
-    if (channel) channel.binaryType = "arraybuffer";
-    return channel;
-  } catch {
-    return undefined;
   }
 }
 
@@ -244,33 +221,26 @@ class WebRtcLink extends LinkBase {
   readonly #peer: SimplePeer;
   readonly #channel: RTCDataChannel;
   readonly #clock: Clock;
+  /** Whether the implementation is one that may not tell when there is room. */
+  readonly #polls: boolean;
+  #full = false;
   #drainTimer: Timer | null = null;
   #closeTimer: Timer | null = null;
   #closing = false;
   #fault: NetworkError | null = null;
 
-  constructor(peer: SimplePeer, clock: Clock, details: Details, datagrams: RTCDataChannel | undefined) {
+  constructor(peer: SimplePeer, { clock, wrtc }: RtcSettings, details: Details, datagrams: RTCDataChannel | undefined) {
     super(details.remoteAddress);
     this.#peer = peer;
     this.#clock = clock;
+    this.#polls = wrtc !== undefined;
     this.#channel = details.channel;
     this.maxFrameBytes = details.maxFrameBytes;
     this.binding = details.binding;
     details.channel.bufferedAmountLowThreshold = LOW_WATER_BYTES;
     details.channel.addEventListener("bufferedamountlow", () => this.#drain());
     if (!datagrams) return;
-    datagrams.onmessage = ({ data }) => {
-      // Anything else is as good as lost.
-      if (data instanceof ArrayBuffer && data.byteLength <= MAX_DATAGRAM_BYTES) this.deliverDatagram(new Uint8Array(data));
-    };
-    this.datagrams = {
-      maxBytes: MAX_DATAGRAM_BYTES,
-      send: (datagram) => {
-        const fits = datagrams.readyState === "open" && datagrams.bufferedAmount <= DATAGRAM_HIGH_WATER_BYTES;
-        if (fits) datagrams.send(datagram as Uint8Array<ArrayBuffer>);
-        return fits;
-      },
-    };
+    this.datagrams = datagramsOf(datagrams, (datagram) => this.deliverDatagram(datagram));
   }
 
   send(frame: Uint8Array): boolean {
@@ -285,7 +255,8 @@ class WebRtcLink extends LinkBase {
       return false;
     }
     if (this.#channel.bufferedAmount < HIGH_WATER_BYTES) return true;
-    this.#drainTimer ??= this.#pollDrain();
+    this.#full = true;
+    if (this.#polls) this.#drainTimer ??= this.#pollDrain();
     return false;
   }
 
@@ -338,8 +309,9 @@ class WebRtcLink extends LinkBase {
   }
 
   #drain(): void {
-    if (!this.#drainTimer || this.#channel.bufferedAmount > LOW_WATER_BYTES) return;
-    this.#drainTimer.cancel();
+    if (!this.#full || this.#channel.bufferedAmount > LOW_WATER_BYTES) return;
+    this.#full = false;
+    this.#drainTimer?.cancel();
     this.#drainTimer = null;
     this.drained();
   }
