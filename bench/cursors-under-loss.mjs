@@ -5,8 +5,10 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { parseArgs } from "node:util";
 import wrtc from "@roamhq/wrtc";
-import { NetworkManager } from "linknet";
-import { createRelay } from "linknet/relay";
+import { loadLinkNet, loadRelay } from "./lib/linknet.mjs";
+
+const { NetworkManager } = await loadLinkNet();
+const { createRelay } = await loadRelay();
 
 const { values } = parseArgs({
   options: {

@@ -4,7 +4,9 @@
 import { fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { NetworkManager } from "linknet";
+import { loadLinkNet } from "./lib/linknet.mjs";
+
+const { NetworkManager } = await loadLinkNet();
 
 const CHUNK_BYTES = 256 * 1024;
 const IDLE_PINGS = 500;

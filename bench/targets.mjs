@@ -1,0 +1,57 @@
+// What LinkNet has to reach, as data: each line compares two medians of one run, or a median with a bound.
+
+/** @type {readonly import("./lib/types.js").Target[]} */
+export const TARGETS = [
+  { text: "bulk, TCP: 0.95 × `node:tls`", metric: "bulk", system: "linknet", against: "tls", atLeast: 0.95 },
+  { text: "bulk, TCP: 2 × libp2p", metric: "bulk", system: "linknet", against: "libp2p", atLeast: 2 },
+  { text: "bulk, TCP: 1.6 × secret-stream", metric: "bulk", system: "linknet", against: "secret-stream", atLeast: 1.6 },
+  { text: "100 B messages: 2.5 × raw `net`", metric: "small", system: "linknet", against: "net", atLeast: 2.5 },
+  { text: "100 B messages: 20 × libp2p", metric: "small", system: "linknet", against: "libp2p", atLeast: 20 },
+  { text: "objects: 1.6 × raw `net` with JSON", metric: "objects", system: "linknet", against: "net", atLeast: 1.6 },
+  { text: "objects: 12 × libp2p", metric: "objects", system: "linknet", against: "libp2p", atLeast: 12 },
+  { text: "ping-pong p50: ≤ 1.5 × `node:tls`", metric: "p50", system: "linknet", against: "tls", atMost: 1.5 },
+  { text: "ping-pong p99: ≤ 2 × `node:tls`", metric: "p99", system: "linknet", against: "tls", atMost: 2 },
+  { text: "dial to first answer: ≤ 1.5 × `node:tls`", metric: "setup", system: "linknet", against: "tls", atMost: 1.5 },
+  { text: "1 KiB to 50 peers: 1.6 × raw `net`", metric: "broadcast", system: "linknet", against: "net", atLeast: 1.6 },
+  { text: "CPU seconds per GB: ≤ 1.25 × `node:tls`", metric: "cpu", system: "linknet", against: "tls", atMost: 1.25 },
+  { text: "1,000 idle sessions: ≤ 24 KiB each", metric: "idle", system: "linknet", atMost: 24 },
+  {
+    text: "UDP bulk: 0.9 × secret-stream over udx",
+    metric: "bulk",
+    system: "linknet-udp",
+    against: "secret-stream-udx",
+    atLeast: 0.9,
+  },
+  {
+    text: "CPU per byte at 1,000 sessions: ≤ 1.5 × at 10",
+    metric: "sessions-cpu-1000",
+    system: "linknet",
+    against: "linknet",
+    againstMetric: "sessions-cpu-10",
+    atMost: 1.5,
+  },
+  {
+    text: "relay: 0.9 × a bare `ws` forwarder",
+    metric: "relay-frames",
+    system: "linknet-relay",
+    against: "ws-forwarder",
+    atLeast: 0.9,
+  },
+  { text: "relay: 10,000 idle clients in ≤ 12 KiB each", metric: "relay-idle", system: "linknet-relay", atMost: 12 },
+  {
+    text: "browser–browser bulk: 0.9 × bare `RTCDataChannel`",
+    metric: "webrtc",
+    system: "linknet-webrtc",
+    against: "rtc-channel",
+    atLeast: 0.9,
+  },
+  {
+    text: "browser–browser bulk: ≥ bare simple-peer",
+    metric: "webrtc",
+    system: "linknet-webrtc",
+    against: "simple-peer",
+    atLeast: 1,
+  },
+  { text: "page to Node bulk: 0.8 × bare `ws`", metric: "ws-up", system: "linknet-page-ws", against: "page-ws", atLeast: 0.8 },
+  { text: "Node to page bulk: 0.8 × bare `ws`", metric: "ws-down", system: "linknet-page-ws", against: "page-ws", atLeast: 0.8 },
+];
