@@ -1,5 +1,6 @@
 // The strict gate in front of the CBOR decoder: one pass over the bytes that lets through only the subset we speak.
 
+import { encodeUtf8 } from "../bytes.js";
 import { NetworkError } from "../errors.js";
 
 /** How large one CBOR item may be, whatever its bytes claim. */
@@ -39,8 +40,9 @@ export function checkCbor(bytes: Uint8Array, limits: CborLimits = CBOR_LIMITS): 
 }
 
 const NO_OFFSETS: readonly number[] = [];
-// With few keys a scan over an array is faster than a Set; the number is small, so the scan stays cheap.
+// With few keys, comparing their bytes is faster than a Set of texts; the number is small, so it stays cheap.
 const SCANNED_KEYS = 8;
+const PROTO = encodeUtf8("__proto__");
 const keyDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 class CborGate implements CborFacts {
@@ -49,6 +51,8 @@ class CborGate implements CborFacts {
   #at = 0;
   #items = 1;
   #markedTexts: number[] | null = null;
+  /** Where the keys of small maps begin and end: of the innermost map last. */
+  readonly #keys: number[] = [];
 
   constructor(bytes: Uint8Array, limits: CborLimits) {
     this.#bytes = bytes;
@@ -101,26 +105,43 @@ class CborGate implements CborFacts {
   }
 
   #checkMap(depth: number, count: number): void {
-    const few: string[] | null = count <= SCANNED_KEYS ? [] : null;
-    const many: Set<string> | null = few ? null : new Set();
+    const many: Set<string> | null = count <= SCANNED_KEYS ? null : new Set();
+    const first = this.#keys.length;
     for (let i = 0; i < count; i++) {
-      const key = this.#key();
-      if (key === "__proto__") throw this.#refusal("the key __proto__");
-      if (few ? few.includes(key) : many?.has(key)) throw this.#refusal("a key twice in one map");
-      few?.push(key);
-      many?.add(key);
+      const start = this.#key();
+      const end = this.#at;
+      if (this.#isSame(start, end, PROTO, 0, PROTO.length)) throw this.#refusal("the key __proto__");
+      const isNew = many ? addNew(many, decodeKey(this.#bytes, start, end)) : !this.#isKnown(first, start, end);
+      if (!isNew) throw this.#refusal("a key twice in one map");
+      if (!many) this.#keys.push(start, end);
       this.checkItem(depth + 1);
     }
+    this.#keys.length = first;
   }
 
-  #key(): string {
+  /** Whether one of the keys from `first` on has these bytes: then it is the same text, as all are valid UTF-8. */
+  #isKnown(first: number, start: number, end: number): boolean {
+    const keys = this.#keys;
+    for (let i = first; i < keys.length; i += 2)
+      if (this.#isSame(start, end, this.#bytes, keys[i] as number, keys[i + 1] as number)) return true;
+    return false;
+  }
+
+  #isSame(start: number, end: number, other: Uint8Array, otherStart: number, otherEnd: number): boolean {
+    if (end - start !== otherEnd - otherStart) return false;
+    for (let i = 0; i < end - start; i++) if (this.#bytes[start + i] !== other[otherStart + i]) return false;
+    return true;
+  }
+
+  /** Passes a key. @returns where its text begins */
+  #key(): number {
     const headAt = this.#at;
     const head = this.#byte();
     if (head >> 5 !== 3) throw this.#refusal("a key that is not text");
     const length = this.#length(head & 0x1f, 1);
     const start = this.#at;
     this.#checkText(headAt, length);
-    return decodeKey(this.#bytes, start, this.#at);
+    return start;
   }
 
   #checkText(headAt: number, length: number): void {
@@ -186,6 +207,11 @@ class CborGate implements CborFacts {
   #refusal(what: string): NetworkError {
     return new NetworkError("ERR_MESSAGE_MALFORMED", `${what}, near byte ${this.#at}`);
   }
+}
+
+function addNew(set: Set<string>, value: string): boolean {
+  const { size } = set;
+  return set.add(value).size > size;
 }
 
 function decodeKey(bytes: Uint8Array, start: number, end: number): string {
