@@ -1,7 +1,7 @@
 // One source, these builds: Node with its command and the relay, the browser, and the declarations that serve them all.
 
 import { defineConfig, type Options } from "tsup";
-import { slimCbor, slimSimplePeer } from "./scripts/lib/slim-browser-build.mjs";
+import { slimBrowserBuild } from "./scripts/lib/slim-browser-build.mjs";
 
 const nodeBuild: Options = {
   outDir: "dist",
@@ -45,7 +45,7 @@ const builds: Options[] = [
     target: "es2022",
     // Everything inside: a page can load it as it is, and no bundler has to shim what simple-peer would ask for.
     noExternal: [/.*/],
-    esbuildPlugins: [slimSimplePeer(), slimCbor()],
+    esbuildPlugins: slimBrowserBuild(),
     sourcemap: true,
     silent: true,
   },

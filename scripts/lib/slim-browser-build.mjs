@@ -1,10 +1,11 @@
-// Two packages as the browser build takes them: from their own sources, without what a page has no use for. Node takes both as
+// Three packages as the browser build takes them: from their own sources, without what a page has no use for. Node takes them as
 // they are.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { ROOT } from "./run.mjs";
+import { slimNoble } from "./slim/noble.mjs";
 
 const require = createRequire(import.meta.url);
 
@@ -75,7 +76,7 @@ function onlyData(path) {
  * simple-peer without the shims of Node's streams and buffers that its ready-made file carries: they are 24 of its 29 kB, gzipped.
  * @returns {import("esbuild").Plugin}
  */
-export function slimSimplePeer() {
+function slimSimplePeer() {
   return {
     name: "slim-simple-peer",
     setup(build) {
@@ -131,7 +132,7 @@ const UNREACHED_IN_CBOR = [
  * arrays out of tags is not there at all.
  * @returns {import("esbuild").Plugin}
  */
-export function slimCbor() {
+function slimCbor() {
   return {
     name: "slim-cbor",
     setup(build) {
@@ -203,4 +204,9 @@ function withoutReadExtensions(path) {
   if (changes.length !== READ_EXTENSIONS_IN_CBOR)
     throw new Error(`cbor-x has changed: ${changes.length} extensions are registered at the top of ${path}`);
   return replaced(source, changes);
+}
+
+/** @returns {import("esbuild").Plugin[]} for every bundle of the browser's sources */
+export function slimBrowserBuild() {
+  return [slimSimplePeer(), slimCbor(), slimNoble(join(ROOT, "node_modules/@noble"))];
 }

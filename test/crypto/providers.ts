@@ -1,20 +1,24 @@
-// Both cryptography providers under one roof, so that each test runs with each.
+// Both cryptography providers under one roof, so that each test runs with each; noble also as the browser build cuts it.
 
 import { createSecretKey, randomBytes } from "node:crypto";
 import { blake2s } from "@noble/hashes/blake2.js";
 import * as noble from "../../src/browser/noble-crypto.js";
 import type { CipherName, CryptoProvider } from "../../src/core/runtime.js";
 import * as node from "../../src/node/node-crypto.js";
+import { importSlim } from "../browser-unit/slim.js";
 
 export const nodeProvider = node.nodeCrypto();
 
-const nobleBuild = noble.nobleCrypto({ bytes: (length) => new Uint8Array(randomBytes(length)) });
-const nobleBlake2s = noble.noiseHash("BLAKE2s", blake2s as never);
+const slim = await importSlim<typeof noble>("src/browser/noble-crypto.ts");
+
 /** The provider of browsers, and BLAKE2s, which published vectors use and our suites do not. */
-export const nobleProvider: CryptoProvider = {
-  ...nobleBuild,
-  hash: (name) => (name === "BLAKE2s" ? nobleBlake2s : nobleBuild.hash(name)),
-};
+function withBlake2s({ nobleCrypto, noiseHash }: typeof noble): CryptoProvider {
+  const crypto = nobleCrypto({ bytes: (length) => new Uint8Array(randomBytes(length)) });
+  const hash = noiseHash("BLAKE2s", blake2s as never);
+  return { ...crypto, hash: (name) => (name === "BLAKE2s" ? hash : crypto.hash(name)) };
+}
+
+export const nobleProvider = withBlake2s(noble);
 
 type NonceCall = (
   cipher: CipherName,
@@ -40,6 +44,7 @@ export const PROVIDERS: readonly ProviderUnderTest[] = [
     open: (cipher, key, ...rest) => node.openWithNonce(cipher, createSecretKey(key), ...rest),
   },
   { name: "noble", crypto: nobleProvider, seal: noble.sealWithNonce, open: noble.openWithNonce },
+  { name: "noble in pages", crypto: withBlake2s(slim), seal: slim.sealWithNonce, open: slim.openWithNonce },
 ];
 
 /** The code of what `call` throws; `null` when it does not throw, and the error's text when it has no code. */

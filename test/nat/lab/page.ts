@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
-import { slimCbor, slimSimplePeer } from "../../../scripts/lib/slim-browser-build.mjs";
+import { slimBrowserBuild } from "../../../scripts/lib/slim-browser-build.mjs";
 import type { Lab } from "./lab.js";
 import { type Agent, RELAY_PORT } from "./pair.js";
 import type { HostName } from "./topology.js";
@@ -38,7 +38,7 @@ export async function browserBuild(): Promise<BrowserBuild> {
   await build({
     entryPoints: { index: join(ROOT, "src/browser/index.ts") },
     ...{ bundle: true, platform: "browser", format: "esm", target: "es2022", logLevel: "warning" },
-    plugins: [slimSimplePeer(), slimCbor()],
+    plugins: slimBrowserBuild(),
     outdir: folder,
   });
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
