@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { ROOT } from "./run.mjs";
+import { slimCbor } from "./slim/cbor.mjs";
 import { slimNoble } from "./slim/noble.mjs";
 
 const require = createRequire(import.meta.url);
@@ -103,53 +104,6 @@ function slimSimplePeer() {
   };
 }
 
-/** How often cbor-x 1.6.9 makes code from text, beside reading records, which we have off: once, to see whether it may. */
-const FUNCTIONS_IN_CBOR = 1;
-/** What cbor-x 1.6.9 registers for tags that it reads, at its top level; our gate lets no tag through. */
-const READ_EXTENSIONS_IN_CBOR = 18;
-
-/**
- * Functions of cbor-x's decoder that serve its records, packed values, shared structures, key maps, sequences, nesting and addon: our
- * gate lets nothing through that leads there, and our options ask for none of it.
- */
-const UNREACHED_IN_CBOR = [
-  "createStructureReader",
-  "setExtractor",
-  "decodeScanned",
-  "decodeMultiple",
-  "readBundleExt",
-  "loadShared",
-  "getPackedValues",
-  "registerTypedArray",
-  "encodeKeys",
-  "decodeKeys",
-  "saveState",
-];
-
-/**
- * The decoder of cbor-x as a module, of which unused parts can be left out. Each `new Function` becomes a call that
- * throws, as it would be under a page's Content-Security-Policy; and what builds dates, regular expressions, big numbers or typed
- * arrays out of tags is not there at all.
- * @returns {import("esbuild").Plugin}
- */
-function slimCbor() {
-  return {
-    name: "slim-cbor",
-    setup(build) {
-      const folder = join(require.resolve("cbor-x/package.json"), "..");
-      build.onResolve({ filter: /^cbor-x\/index-no-eval$/ }, () => ({ path: join(folder, "decode.js"), sideEffects: false }));
-      build.onLoad({ filter: /[\\/]cbor-x[\\/]decode\.js$/ }, ({ path }) => {
-        const source = withoutBodies(path, withoutReadExtensions(path), UNREACHED_IN_CBOR, "{ noFunction(); }");
-        const parts = source.split("new Function(");
-        if (parts.length - 1 !== FUNCTIONS_IN_CBOR)
-          throw new Error(`cbor-x has changed: look at each "new Function(" in ${path}`);
-        const contents = `function noFunction() { throw new Error("left out of this build"); }\n${parts.join("noFunction(")}`;
-        return { contents, loader: "js" };
-      });
-    },
-  };
-}
-
 /**
  * @param {string} path
  * @param {string} source
@@ -194,19 +148,7 @@ function replaced(source, changes) {
   return result;
 }
 
-/** @param {string} path */
-function withoutReadExtensions(path) {
-  const source = readFileSync(path, "utf8");
-  const statements = parsed(path, source).statements.map((node) => ({ node, text: node.getText() }));
-  const isRegistration = /^(currentExtensions\[|currentExtensionRanges\.push\(|for \(let i = 0; i < typedArrays\.length)/;
-  // A semicolon stays: the file has none, and what stands before would go on in what stands behind.
-  const changes = statements.filter(({ text }) => isRegistration.test(text)).map((found) => ({ ...found, instead: ";" }));
-  if (changes.length !== READ_EXTENSIONS_IN_CBOR)
-    throw new Error(`cbor-x has changed: ${changes.length} extensions are registered at the top of ${path}`);
-  return replaced(source, changes);
-}
-
 /** @returns {import("esbuild").Plugin[]} for every bundle of the browser's sources */
 export function slimBrowserBuild() {
-  return [slimSimplePeer(), slimCbor(), slimNoble(join(ROOT, "node_modules/@noble"))];
+  return [slimSimplePeer(), slimCbor(join(ROOT, "node_modules/cbor-x")), slimNoble(join(ROOT, "node_modules/@noble"))];
 }

@@ -4,11 +4,72 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import * as fc from "fast-check";
 import { afterAll, describe, expect, test, vi } from "vitest";
 import { Source } from "../../scripts/lib/slim/source.mjs";
+import { fromHex, toHex } from "../../src/core/bytes.js";
+import * as whole from "../../src/core/message/cbor.js";
+import { payloads, texts } from "../core/message/values.js";
+import { readVectors, vectorsFolder } from "../vectors/vectors-folder.js";
 import { importSlim } from "./slim.js";
 
+const slimCbor = await importSlim<typeof whole>("src/core/message/cbor.ts");
 const slimCrypto = await importSlim<typeof import("../../src/browser/noble-crypto.js")>("src/browser/noble-crypto.ts");
+
+/** What a decoder makes of bytes: a value, or the code of its refusal. */
+function outcome(decode: (bytes: Uint8Array) => unknown, bytes: Uint8Array): unknown {
+  try {
+    return { value: decode(bytes) };
+  } catch (error) {
+    return (error as { code?: unknown }).code;
+  }
+}
+
+function expectAlike(bytes: Uint8Array): void {
+  // Not toStrictEqual: it takes a member called "constructor" for the class of the object.
+  const alike = isDeepStrictEqual(outcome(slimCbor.decodeCbor, bytes), outcome(whole.decodeCbor, bytes));
+  expect(alike, toHex(bytes)).toBe(true);
+}
+
+describe("the decoder of a page", () => {
+  test("makes of any payload what cbor-x makes of it", () => {
+    fc.assert(
+      fc.property(payloads, (value) => expectAlike(whole.encodeCbor(value))),
+      { numRuns: 500 },
+    );
+  });
+
+  test("reads any text, with a byte order mark and of any length", () => {
+    fc.assert(fc.property(texts, fc.nat(40), (text, times) => expectAlike(whole.encodeCbor(text.repeat(times)))));
+    for (const length of [0, 1, 14, 60, 61, 62, 63, 64, 65, 252, 253, 254, 300, 65_533, 70_000])
+      for (const text of [`\ufeff${"a".repeat(length)}`, "ä".repeat(length), "x".repeat(length)])
+        expectAlike(whole.encodeCbor({ [text]: [text, new Uint8Array(3)], end: text }));
+  });
+
+  test("refuses what was altered, or reads it alike", () => {
+    fc.assert(
+      fc.property(payloads, fc.nat(), fc.nat(255), (value, at, byte) => {
+        const bytes = whole.encodeCbor(value);
+        bytes[at % bytes.length] = byte;
+        expectAlike(bytes);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test("goes on after bytes that it could not read", () => {
+    const bytes = whole.encodeCbor({ a: [1, "b"] });
+    expect(outcome(slimCbor.decodeCbor, bytes.subarray(1))).toBe("ERR_MESSAGE_MALFORMED");
+    expect(slimCbor.decodeCbor(bytes)).toEqual({ a: [1, "b"] });
+  });
+
+  test.skipIf(vectorsFolder() === null)("reads RFC 8949's examples alike", () => {
+    const items = readVectors<readonly { hex: string }[]>("cbor/appendix_a.json");
+    expect(items.length).toBe(82);
+    for (const { hex } of items) expectAlike(fromHex(hex));
+  });
+});
 
 test("signing and making keys are blinded in a page too", () => {
   const random = vi.spyOn(globalThis.crypto, "getRandomValues");

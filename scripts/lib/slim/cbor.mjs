@@ -1,0 +1,67 @@
+// The decoder of cbor-x as the browser build takes it: what reads the items that our gate (src/core/message/cbor-gate.ts) lets through,
+// under the options of src/core/message/cbor.ts.
+
+import { Source } from "./source.mjs";
+
+/** Where there is no tag, there is no record, packed value, shared structure, date, number of any size, or typed array. */
+const NO_TAGS = "case 6: throw new Error();";
+
+/**
+ * @param {string} path of its `decode.js`
+ * @returns {string}
+ */
+function decoder(path) {
+  return new Source(path)
+    .only([
+      ..."decoder src srcEnd position dataView currentDecoder EMPTY_ARRAY".split(" "),
+      ..."Decoder read readStringJS readFixedString shortStringInJS longStringInJS readBin getFloat16 safeKey".split(" "),
+      ..."fromCharCode f32Array u8Array arrayAllocationBudget srcStringEnd srcString srcStringStart".split(" "),
+      ..."maxArraySize objectSizeLimit maxObjectSize maxMapSize endOfCBORError".split(" "),
+    ])
+    .without(["decodeKey", "encodeKey", "encodeKeys", "decodeKeys", "mapDecode", "decodeMultiple"])
+    .clauses({ 6: NO_TAGS, "0x1f": "" })
+    .bodies({
+      constructor: "{}",
+      decode: `{
+        src = source;
+        srcEnd = source.length;
+        position = 0;
+        dataView = new DataView(source.buffer, source.byteOffset, srcEnd);
+        arrayAllocationBudget = srcEnd;
+        try {
+          const result = read();
+          if (position !== srcEnd) throw new Error();
+          return result;
+        } finally {
+          src = dataView = undefined;
+        }
+      }`,
+    })
+    .instead({
+      "currentDecoder.keyMap": "undefined",
+      "currentDecoder.mapsAsObjects": "true",
+      "currentDecoder.int64AsNumber": "true",
+      "currentDecoder.copyBuffers": "true",
+      "currentDecoder.useFloat32 > 2": "false",
+      "srcStringEnd >= position": "false",
+      "srcStringEnd == 0 && srcEnd < 140 && token < 32": "srcEnd < 140 && token < 32",
+      "(packedValues || getPackedValues())[token]": "undefined",
+    })
+    .adding("decoder = new TextDecoder();")
+    .withoutErrorTexts().code;
+}
+
+/**
+ * @param {string} folder of cbor-x
+ * @returns {import("esbuild").Plugin}
+ */
+export function slimCbor(folder) {
+  return {
+    name: "slim-cbor",
+    setup(build) {
+      const path = `${folder}/decode.js`;
+      build.onResolve({ filter: /^cbor-x\/index-no-eval$/ }, () => ({ path, sideEffects: false }));
+      build.onLoad({ filter: /[\\/]cbor-x[\\/]decode\.js$/ }, () => ({ contents: decoder(path), loader: "js" }));
+    },
+  };
+}
