@@ -1,8 +1,12 @@
 // The browser build: everything of core, and a NetworkManager that brings WebSocket, WebRTC and noble.
 
+// First, for what it has first.
+import { browserRuntime } from "./runtime.js";
+
+// All else.
+
 import { CoreNetworkManager } from "../core/index.js";
 import type { NetworkManagerOptions } from "../core/options.js";
-import { browserRuntime } from "./runtime.js";
 
 export * from "../core/index.js";
 
