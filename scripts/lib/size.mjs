@@ -6,7 +6,7 @@ import { ROOT } from "./run.mjs";
 import { slimBrowserBuild } from "./slim-browser-build.mjs";
 
 /** What the browser build may weigh, minified and gzipped, in bytes. */
-export const SIZE_BUDGET_BYTES = 62_000;
+export const SIZE_BUDGET_BYTES = 61_600;
 
 const PROGRAM = `import { NetworkManager, text } from "linknet"; globalThis.program = [NetworkManager, text];`;
 

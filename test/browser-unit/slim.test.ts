@@ -1,12 +1,14 @@
 // What the browser build leaves out of its libraries is what nothing reaches. noble's vectors run over the rest in test/crypto and
 // test/vectors, simple-peer in test/e2e.
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual } from "node:util";
 import * as fc from "fast-check";
 import { afterAll, describe, expect, test, vi } from "vitest";
+import { SHORTENED } from "../../scripts/lib/slim/noble.mjs";
 import { Source } from "../../scripts/lib/slim/source.mjs";
 import { fromHex, toHex } from "../../src/core/bytes.js";
 import * as whole from "../../src/core/message/cbor.js";
@@ -84,6 +86,22 @@ test("signing and making keys are blinded in a page too", () => {
   random.mockRestore();
   // Of a signature both the key and the nonce.
   expect(counts).toEqual([1, 2]);
+});
+
+test("a name that is shortened is none of a browser, of the language or of ours", () => {
+  const folder = fileURLToPath(new URL("../..", import.meta.url));
+  const read = (below: string, files: RegExp): string[] =>
+    readdirSync(join(folder, below), { recursive: true, encoding: "utf8" })
+      .filter((file) => files.test(file))
+      .map((file) => readFileSync(join(folder, below, file), "utf8").replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, ""));
+  const declarations = read("node_modules/typescript/lib", /^lib\.(es|dom|webworker).*\.d\.ts$/);
+  expect(declarations.length).toBeGreaterThan(50);
+  const words = new Set(
+    [...declarations, ...read("src", /(?<!noble-crypto)\.ts$/)].flatMap((code) => code.match(/\b\w+\b/g) ?? []),
+  );
+  expect(SHORTENED.filter((name) => words.has(name))).toEqual([]);
+  const underscored = new Set(declarations.flatMap((code) => code.match(/(?<=\n\s+(?:readonly )?)_[a-z]\w*(?=\??[:(])/g) ?? []));
+  expect([...underscored]).toEqual([]);
 });
 
 describe("a source that is cut", () => {

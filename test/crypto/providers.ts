@@ -11,11 +11,11 @@ export const nodeProvider = node.nodeCrypto();
 
 const slim = await importSlim<typeof noble>("src/browser/noble-crypto.ts");
 
+const nobleBlake2s = noble.noiseHash("BLAKE2s", blake2s as never);
 /** The provider of browsers, and BLAKE2s, which published vectors use and our suites do not. */
-function withBlake2s({ nobleCrypto, noiseHash }: typeof noble): CryptoProvider {
+function withBlake2s({ nobleCrypto }: typeof noble): CryptoProvider {
   const crypto = nobleCrypto({ bytes: (length) => new Uint8Array(randomBytes(length)) });
-  const hash = noiseHash("BLAKE2s", blake2s as never);
-  return { ...crypto, hash: (name) => (name === "BLAKE2s" ? hash : crypto.hash(name)) };
+  return { ...crypto, hash: (name) => (name === "BLAKE2s" ? nobleBlake2s : crypto.hash(name)) };
 }
 
 export const nobleProvider = withBlake2s(noble);
