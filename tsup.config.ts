@@ -38,12 +38,13 @@ const builds: Options[] = [
   },
   {
     name: "browser",
-    entry: { "browser/index": "src/browser/index.ts" },
+    entry: { "browser/index": "src/browser/index.ts", "browser/without-webrtc": "src/browser/without-webrtc.ts" },
     outDir: "dist",
     format: "esm",
     platform: "browser",
     target: "es2022",
-    // Everything inside: a page can load it as it is, and no bundler has to shim what simple-peer would ask for.
+    splitting: false,
+    // Everything inside each: a page can load it as it is, and no bundler has to shim what simple-peer would ask for.
     noExternal: [/.*/],
     esbuildPlugins: slimBrowserBuild(),
     sourcemap: true,

@@ -26,6 +26,7 @@ export async function build({ types = true } = {}) {
     "node/index.js",
     "node/index.cjs",
     "browser/index.js",
+    "browser/without-webrtc.js",
     "relay/index.js",
     "bin/linknet.js",
     "demo-web/main.js",

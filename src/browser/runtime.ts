@@ -5,11 +5,9 @@ import { nobleCrypto } from "./noble-crypto.js";
 
 // All else.
 
-import type { NetworkManagerOptions } from "../core/options.js";
+import type { IceServer, NetworkManagerOptions } from "../core/options.js";
 import type { Transport } from "../core/path/transport.js";
 import type { Clock, Runtime } from "../core/runtime.js";
-import { hasOwnWebRtc } from "../webrtc/webrtc-link.js";
-import { webrtcTransport } from "../webrtc/webrtc-transport.js";
 import { browserAdvice } from "./advice.js";
 import { browserClock } from "./clock.js";
 import { watchNetwork } from "./network-watch.js";
@@ -18,15 +16,21 @@ import { openRelaySocket } from "./relay-socket.js";
 import { watchUnload } from "./unload.js";
 import { websocketTransport } from "./websocket-transport.js";
 
-/** What a page or a worker brings to `NetworkManager`. Without WebRTC, as in a worker, everything else works. */
-export function browserRuntime(options: NetworkManagerOptions = {}): Runtime {
+/** The `webrtc` transport of this browser; `null` where it has no WebRTC, as in a worker. */
+export type WebRtc = (settings: { readonly clock: Clock; readonly iceServers: readonly IceServer[] }) => Transport | null;
+
+/**
+ * What a page or a worker brings to `NetworkManager`. Without WebRTC everything else works.
+ * @param webrtc - given rather than imported, so that a bundle can be without it. Default: there is none
+ */
+export function browserRuntime(options: NetworkManagerOptions = {}, webrtc?: WebRtc): Runtime {
   const clock = browserClock();
   return {
     name: "browser",
     clock,
     random: browserRandom,
     crypto: nobleCrypto(browserRandom),
-    transports: browserTransports(options, clock),
+    transports: browserTransports(options, clock, webrtc),
     openRelaySocket,
     // A page learns no address of its machine.
     localAddresses: () => [],
@@ -37,11 +41,11 @@ export function browserRuntime(options: NetworkManagerOptions = {}): Runtime {
   };
 }
 
-function browserTransports(options: NetworkManagerOptions, clock: Clock): Transport[] {
+function browserTransports(options: NetworkManagerOptions, clock: Clock, webrtc?: WebRtc): Transport[] {
   const disabled = new Set(options.disableTransports);
   const transports: Transport[] = [];
   if (!disabled.has("websocket")) transports.push(websocketTransport(clock));
-  if (!disabled.has("webrtc") && hasOwnWebRtc())
-    transports.push(webrtcTransport({ clock, iceServers: options.iceServers ?? [] }));
+  const rtc = disabled.has("webrtc") ? null : webrtc?.({ clock, iceServers: options.iceServers ?? [] });
+  if (rtc) transports.push(rtc);
   return transports;
 }

@@ -161,6 +161,18 @@ describe("the browser runtime", () => {
     expect(runtime.random.bytes(0).length).toBe(0);
   });
 
+  test("asks the WebRTC that it is given, unless that is switched off", () => {
+    const transport = { kind: "webrtc", schemes: [], rank: 40 };
+    const iceServers = [{ urls: "stun:stun.example" }];
+    const webrtc = vi.fn(() => transport);
+    expect(browserRuntime({ iceServers }, webrtc).transports).toContain(transport);
+    expect(webrtc).toHaveBeenCalledWith(expect.objectContaining({ iceServers }));
+    expect(browserRuntime({}, () => null).transports.map(({ kind }) => kind)).toEqual(["websocket"]);
+    webrtc.mockClear();
+    browserRuntime({ disableTransports: ["webrtc"] }, webrtc);
+    expect(webrtc).not.toHaveBeenCalled();
+  });
+
   test("defers until after the promises of this turn, in order, and one that throws holds back none", async () => {
     const order: string[] = [];
     const caught = new Promise<unknown>((resolve) => {

@@ -54,6 +54,16 @@ describe("in an empty project", () => {
     for (const file of [esm, cjs]) expect(await runNode([file], packed.project)).toMatchObject({ code: 0, stdout: "function\n" });
   });
 
+  test("what is without WebRTC in pages is the whole package in Node", async () => {
+    const esm = write(
+      "lean.mjs",
+      'import * as one from "linknet"; import * as two from "linknet/without-webrtc";\nconsole.log(one.NetworkManager === two.NetworkManager);',
+    );
+    const cjs = write("lean.cjs", 'console.log(require("linknet").text === require("linknet/without-webrtc").text);');
+    for (const program of [esm, cjs])
+      expect(await runNode([program], packed.project)).toMatchObject({ code: 0, stdout: "true\n" });
+  });
+
   test("no package of it was built on this machine", () => {
     // Install scripts are off in npm 11 unless allowed, and they were off here.
     const installed = readdirSync(join(packed.project, "node_modules"));
@@ -169,6 +179,7 @@ test("only what belongs there is in the tarball", () => {
     "dist/index.d.ts",
     "dist/index.d.cts",
     "dist/browser/index.js",
+    "dist/browser/without-webrtc.js",
     "dist/bin/linknet.js",
   ]) {
     expect(list).toContain(`package/${file}`);
