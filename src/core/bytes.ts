@@ -129,11 +129,13 @@ export class ByteWriter {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   #at = 0;
+  #end: number;
 
   constructor(bytesOrSize: Uint8Array | number) {
     const bytes = typeof bytesOrSize === "number" ? new Uint8Array(bytesOrSize) : bytesOrSize;
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#end = bytes.length;
   }
 
   get length(): number {
@@ -141,7 +143,7 @@ export class ByteWriter {
   }
 
   get room(): number {
-    return this.#bytes.length - this.#at;
+    return this.#end - this.#at;
   }
 
   u8(value: number): this {
@@ -182,8 +184,10 @@ export class ByteWriter {
     return this.#bytes.subarray(0, this.#at);
   }
 
-  clear(): void {
+  /** Begins anew at the front. @param most - bytes that may be written from here on, if there is room for so many */
+  restart(most: number): void {
     this.#at = 0;
+    this.#end = Math.min(most, this.#bytes.length);
   }
 
   #advance(length: number): number {

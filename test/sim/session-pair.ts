@@ -1,6 +1,7 @@
 // Two peers, each with a session for the other, joined by as many wires as a test wants; everything that they are told is kept.
 
 import { BufferPool } from "../../src/core/buffer-pool.js";
+import { ByteWriter } from "../../src/core/bytes.js";
 import type { NetworkError } from "../../src/core/errors.js";
 import type { ConnectionStatus } from "../../src/core/events.js";
 import type { Link } from "../../src/core/path/link.js";
@@ -152,7 +153,7 @@ export class SimPeer {
         resumeWindowMs: 60_000,
         receiveBufferBytes: 4 * 1024 * 1024,
         maxMessageBytes: 16 * 1024 * 1024,
-        recordBuffer: new Uint8Array(MAX_RECORD_BYTES),
+        recordWriter: new ByteWriter(MAX_RECORD_BYTES),
         buffers: new BufferPool(1024, 4),
         idAt: (bytes, at) => this.idOf(new DataView(bytes.buffer).getUint32(bytes.byteOffset + at)),
         ended: new EndedInstances(this.#pair.clock),

@@ -1,6 +1,6 @@
 // When records are filled and sent: once a turn of the event loop, as long as the link takes them; acknowledgements a little later.
 
-import { ByteWriter } from "../bytes.js";
+import type { ByteWriter } from "../bytes.js";
 import type { Clock, Millis, Timer } from "../runtime.js";
 import type { SessionLink } from "./session-link.js";
 import type { Traffic } from "./traffic.js";
@@ -16,25 +16,29 @@ export interface FlushSource {
 
 export class Flusher {
   readonly #clock: Clock;
-  readonly #buffer: Uint8Array;
+  readonly #writer: ByteWriter;
   readonly #source: () => FlushSource;
   #scheduled = false;
   #ackTimer: Timer | null = null;
   #stopped = false;
 
-  /** @param buffer - where records are filled; it may be shared, as nothing is kept in it */
-  constructor(clock: Clock, buffer: Uint8Array, source: () => FlushSource) {
+  /** @param writer - where records are filled; it may be shared, as nothing is kept in it */
+  constructor(clock: Clock, writer: ByteWriter, source: () => FlushSource) {
     this.#clock = clock;
-    this.#buffer = buffer;
+    this.#writer = writer;
     this.#source = source;
   }
 
-  /** Sends when this turn ends: whatever else is queued until then shares the record. @returns whether this was the first call of the turn */
-  soon(): boolean {
-    if (this.#scheduled || this.#stopped) return false;
+  /** Whether `soon` was called in this turn. */
+  get isScheduled(): boolean {
+    return this.#scheduled;
+  }
+
+  /** Sends when this turn ends: whatever else is queued until then shares the record. */
+  soon(): void {
+    if (this.#scheduled || this.#stopped) return;
     this.#scheduled = true;
     this.#clock.defer(this.#flush);
-    return true;
   }
 
   readonly #flush = (): void => {
@@ -59,9 +63,9 @@ export class Flusher {
     const { link, traffic } = this.#source();
     if (!link || this.#stopped) return;
     traffic.sendDatagrams(link.channel);
-    const size = Math.min(link.channel.maxRecordBytes, this.#buffer.length);
+    const writer = this.#writer;
     while (link.writable && link.channel.isOpen) {
-      const writer = new ByteWriter(this.#buffer.subarray(0, size));
+      writer.restart(link.channel.maxRecordBytes);
       traffic.fill(writer, link.channel.link.inFlightBytes, link.shortestRttMs);
       // Told that a message is given up, the application may have ended the session.
       if (writer.length === 0 || this.#stopped) break;

@@ -102,6 +102,8 @@ export class LateOutbox {
    * any case from there on.
    */
   fillLane(room: number): void {
+    // Asked with each record: nearly always there is nothing.
+    if (this.#flyers.size === 0 && this.#queue.bytes === 0) return;
     this.#landLost();
     const lane = this.#lane;
     let left = Math.min(room, lane.windowBytes);

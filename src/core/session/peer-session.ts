@@ -40,7 +40,17 @@ export class PeerSession {
   readonly #handlers: SessionHandlers;
   readonly #links: LinkSet;
   readonly #flusher: Flusher;
-  readonly #conversation = this.#conversationOf();
+  readonly #conversation: Conversation = {
+    isOver: () => this.#isOver,
+    traffic: () => this.#traffic,
+    hello: (link, hello) => this.#hello(link, hello),
+    acknowledged: () => this.#flusher.soon(),
+    retired: (link) => this.#links.remoteRetired(link),
+    goodbye: (reason) => {
+      this.#context.ended.add(this.#instance);
+      this.#end(goodbyeError(reason, this.peerId));
+    },
+  };
   #state: SessionState = { kind: "connecting" };
   #instance: Uint8Array;
   #remoteInstance: Uint8Array = UNKNOWN_INSTANCE;
@@ -55,10 +65,10 @@ export class PeerSession {
     this.#context = context;
     this.#handlers = handlers;
     this.#instance = context.random.bytes(INSTANCE_BYTES);
-    this.usage = new Usage(context.clock);
+    this.usage = new Usage(context.clock.now());
     this.#traffic = this.#freshTraffic();
     const source = (): FlushSource => ({ link: this.#links.active, traffic: this.#traffic });
-    this.#flusher = new Flusher(context.clock, context.recordBuffer, source);
+    this.#flusher = new Flusher(context.clock, context.recordWriter, source);
     this.#links = new LinkSet(context.ownId < peerId, {
       activated: (link) => this.#activated(link),
       linkless: (error) => this.#linkless(error),
@@ -104,10 +114,15 @@ export class PeerSession {
     return this.#traffic.lane(lane);
   }
 
+  /** Whether something was queued in this turn of the event loop. */
+  get isSending(): boolean {
+    return this.#flusher.isScheduled;
+  }
+
   /** A message of so many bytes was queued: it leaves when this turn ends. */
   sent(bytes: number): void {
     this.usage.sent(bytes);
-    if (this.#flusher.soon()) this.usage.touch();
+    this.#flusher.soon();
   }
 
   /** Queues an encoded message. @throws NetworkError `ERR_CLOSED` when the session is over */
@@ -209,20 +224,6 @@ export class PeerSession {
   // The type of `#state` does not follow a callback of the application that ends the session; a question does.
   get #isOver(): boolean {
     return this.#state.kind === "disconnected";
-  }
-
-  #conversationOf(): Conversation {
-    return {
-      isOver: () => this.#isOver,
-      traffic: () => this.#traffic,
-      hello: (link, hello) => this.#hello(link, hello),
-      acknowledged: () => this.#flusher.soon(),
-      retired: (link) => this.#links.remoteRetired(link),
-      goodbye: (reason) => {
-        this.#context.ended.add(this.#instance);
-        this.#end(goodbyeError(reason, this.peerId));
-      },
-    };
   }
 
   #freshTraffic(): Traffic {
@@ -332,8 +333,7 @@ export class PeerSession {
 
   /** @param visitor - of a record; `null` for a datagram */
   #receive(link: SessionLink, bytes: Uint8Array, visitor: RecordVisitor | null): void {
-    link.heard();
-    const messages = this.usage.messagesIn;
+    const now = link.heard();
     try {
       if (visitor) readRecord(bytes, visitor);
       else this.#traffic.acceptDatagram(bytes);
@@ -343,7 +343,7 @@ export class PeerSession {
       return;
     }
     link.answer();
-    if (this.usage.messagesIn !== messages) this.usage.touch();
+    this.usage.heard(now);
     this.#flusher.acknowledge();
   }
 }

@@ -1,6 +1,7 @@
 // What a session is given by its owner, and what it tells it.
 
 import type { BufferPool } from "../buffer-pool.js";
+import { ByteWriter } from "../bytes.js";
 import { RECORD_OVERHEAD_BYTES } from "../channel/secure-channel.js";
 import type { NetworkError } from "../errors.js";
 import type { ConnectionStatus, PeerId } from "../events.js";
@@ -20,8 +21,8 @@ export interface SessionContext extends TrafficLimits {
   readonly ownId: PeerId;
   readonly ownName: string;
   readonly resumeWindowMs: Millis;
-  /** One buffer for all sessions of a manager: a record is filled, sealed and gone within one call. */
-  readonly recordBuffer: Uint8Array;
+  /** One for all sessions of a manager: a record is filled, sealed and gone within one call. */
+  readonly recordWriter: ByteWriter;
   /** Our instances that were ended on purpose, of all sessions of a manager. */
   readonly ended: EndedInstances;
 }
@@ -77,7 +78,7 @@ export function sessionContext(
     resumeWindowMs: limits.resumeWindowMs,
     receiveBufferBytes: limits.receiveBufferBytes,
     maxMessageBytes: limits.maxMessageBytes,
-    recordBuffer: new Uint8Array(RECORD_BUFFER_BYTES),
+    recordWriter: new ByteWriter(RECORD_BUFFER_BYTES),
     ended: new EndedInstances(clock),
     partials: new PartialBudget(PARTIAL_BYTES),
     buffers,

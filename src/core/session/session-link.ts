@@ -90,10 +90,11 @@ export class SessionLink {
     });
   }
 
-  /** Something authentic arrived. */
-  heard(): void {
+  /** Something authentic arrived. @returns when: now */
+  heard(): Millis {
     this.#lastHeard = this.#clock.now();
     this.#pingedAt = null;
+    return this.#lastHeard;
   }
 
   /** Asks the other side to answer at once. @param done - called with the round-trip time in ms; never when the link dies first */

@@ -1,10 +1,11 @@
 // What an application has sent and received in one session.
 
-import type { Clock, Millis } from "../runtime.js";
+import type { Millis } from "../runtime.js";
 
 /** Counts application messages and their encoded bytes. */
 export class Usage {
-  readonly #clock: Clock;
+  /** Messages in both directions when a record last came. */
+  #heardOf = 0;
   /** When something was last sent or received, in monotonic ms. */
   usedAt: Millis;
   messagesIn = 0;
@@ -12,9 +13,8 @@ export class Usage {
   bytesIn = 0;
   bytesOut = 0;
 
-  constructor(clock: Clock) {
-    this.#clock = clock;
-    this.usedAt = clock.now();
+  constructor(now: Millis) {
+    this.usedAt = now;
   }
 
   sent(bytes: number): void {
@@ -27,8 +27,14 @@ export class Usage {
     this.bytesIn += bytes;
   }
 
-  /** Once per record is enough: to ask for the time costs as much as a small message. */
-  touch(): void {
-    this.usedAt = this.#clock.now();
+  /**
+   * A record came, now: with a message, or as the answer to one. To ask for the time with each message would cost as much as a small
+   * message itself.
+   */
+  heard(now: Millis): void {
+    const messages = this.messagesIn + this.messagesOut;
+    if (messages === this.#heardOf) return;
+    this.#heardOf = messages;
+    this.usedAt = now;
   }
 }
