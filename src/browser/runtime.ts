@@ -14,6 +14,7 @@ import { watchNetwork } from "./network-watch.js";
 import { browserRandom } from "./random.js";
 import { openRelaySocket } from "./relay-socket.js";
 import { watchUnload } from "./unload.js";
+import { withWebCrypto } from "./webcrypto-aead.js";
 import { websocketTransport } from "./websocket-transport.js";
 
 /** The `webrtc` transport of this browser; `null` where it has no WebRTC, as in a worker. */
@@ -29,7 +30,7 @@ export function browserRuntime(options: NetworkManagerOptions = {}, webrtc?: Web
     name: "browser",
     clock,
     random: browserRandom,
-    crypto: nobleCrypto(browserRandom),
+    crypto: withWebCrypto(nobleCrypto(browserRandom), globalThis.crypto.subtle),
     transports: browserTransports(options, clock, webrtc),
     openRelaySocket,
     // A page learns no address of its machine.

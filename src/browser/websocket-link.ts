@@ -2,17 +2,21 @@
 
 import { NetworkError } from "../core/errors.js";
 import { LinkBase } from "../core/path/link.js";
-import type { Clock, Timer } from "../core/runtime.js";
+import type { Clock, Millis, Timer } from "../core/runtime.js";
 
 /** Largest frame, in bytes: as much as the Node end accepts. */
 const MAX_FRAME_BYTES = 65_535;
 
-/** Bytes in the browser's buffer before `send` returns `false`, and those left when `drain` comes. */
-const HIGH_WATER_BYTES = 256 * 1024;
-const LOW_WATER_BYTES = 128 * 1024;
+/**
+ * Bytes in the browser's buffer before `send` returns `false`; `drain` comes when half of them are left. It doubles as long as the path
+ * empties the buffer between two looks, and is the least again when it does not: whatever else is sent waits behind what lies there.
+ */
+const LEAST_HIGH_WATER_BYTES = 256 * 1024;
+const MOST_HIGH_WATER_BYTES = 1024 * 1024;
 
-/** Between two looks at a full buffer, in ms: a WebSocket has no event for it. */
-const DRAIN_POLL_MS = 20;
+/** From a full buffer to the first look at it, in ms, and the most that this doubles to: a WebSocket has no event for it. */
+const FIRST_LOOK_MS = 4;
+const LAST_LOOK_MS = 64;
 
 /** How long `close` waits for the other side's close frame, in ms; browsers wait up to a minute. */
 const CLOSE_DEADLINE_MS = 1_000;
@@ -30,6 +34,7 @@ export class WebSocketLink extends LinkBase {
   readonly maxFrameBytes = MAX_FRAME_BYTES;
   readonly #socket: WebSocket;
   readonly #clock: Clock;
+  #highWaterBytes = LEAST_HIGH_WATER_BYTES;
   #drainTimer: Timer | null = null;
   #closeTimer: Timer | null = null;
   #closing = false;
@@ -51,8 +56,8 @@ export class WebSocketLink extends LinkBase {
     if (frame.length === 0 || frame.length > this.maxFrameBytes)
       throw new NetworkError("ERR_FRAME_TOO_LARGE", `${frame.length} bytes`);
     this.#socket.send(frame as Uint8Array<ArrayBuffer>);
-    if (this.#socket.bufferedAmount < HIGH_WATER_BYTES) return true;
-    this.#drainTimer ??= this.#pollDrain();
+    if (this.#socket.bufferedAmount < this.#highWaterBytes) return true;
+    this.#drainTimer ??= this.#lookAfter(FIRST_LOOK_MS);
     return false;
   }
 
@@ -70,7 +75,7 @@ export class WebSocketLink extends LinkBase {
   #message(data: unknown): void {
     if (this.#closing || this.ended) return;
     // Also here, as timers stand still in a hidden tab while messages keep coming.
-    this.#drain();
+    if (this.#drainTimer) this.#drain();
     if (!(data instanceof ArrayBuffer) || data.byteLength === 0) {
       this.#fault = new NetworkError("ERR_FRAME_MALFORMED", "a text or empty WebSocket message");
       this.#end(REFUSED);
@@ -91,17 +96,22 @@ export class WebSocketLink extends LinkBase {
     else this.finish(new NetworkError("ERR_CLOSED_ABORTED", `WebSocket close code ${code}`));
   }
 
-  #pollDrain(): Timer {
-    return this.#clock.after(DRAIN_POLL_MS, () => {
-      this.#drainTimer = this.#pollDrain();
-      this.#drain();
+  #lookAfter(delayMs: Millis): Timer {
+    return this.#clock.after(delayMs, () => {
+      if (this.#drain()) return;
+      this.#highWaterBytes = LEAST_HIGH_WATER_BYTES;
+      this.#drainTimer = this.#lookAfter(Math.min(2 * delayMs, LAST_LOOK_MS));
     });
   }
 
-  #drain(): void {
-    if (!this.#drainTimer || this.#socket.bufferedAmount > LOW_WATER_BYTES) return;
-    this.#drainTimer.cancel();
+  /** @returns whether there was room */
+  #drain(): boolean {
+    const left = this.#socket.bufferedAmount;
+    if (left > this.#highWaterBytes / 2) return false;
+    this.#drainTimer?.cancel();
     this.#drainTimer = null;
+    if (left === 0) this.#highWaterBytes = Math.min(2 * this.#highWaterBytes, MOST_HIGH_WATER_BYTES);
     this.drained();
+    return true;
   }
 }

@@ -6,7 +6,7 @@ import { CoreNetworkManager } from "../../src/core/network-manager.js";
 import type { NetworkManagerOptions } from "../../src/core/options.js";
 import type { Link } from "../../src/core/path/link.js";
 import type { Transport } from "../../src/core/path/transport.js";
-import type { Millis, Runtime } from "../../src/core/runtime.js";
+import type { CryptoProvider, Millis, Runtime } from "../../src/core/runtime.js";
 import { nodeProvider } from "../crypto/providers.js";
 import { run } from "./flush.js";
 import { MemoryWire, type WireOptions } from "./memory-link.js";
@@ -67,11 +67,14 @@ export class SimNetwork {
   /** Dials that were begun, by kind. */
   readonly dials: { readonly kind: string; readonly from: string; readonly at: Millis }[] = [];
   readonly #kinds: readonly SimKind[];
+  readonly #crypto: CryptoProvider;
   readonly #listening = new Map<string, { readonly name: string; readonly accept: (link: Link) => void }>();
   #nodes = 0;
 
-  constructor(kinds: readonly SimKind[]) {
+  /** @param crypto - of all nodes */
+  constructor(kinds: readonly SimKind[], crypto: CryptoProvider = nodeProvider) {
     this.#kinds = kinds;
+    this.#crypto = crypto;
   }
 
   /** Makes a node and starts it. Its addresses are `kind://10.0.0.N:1000`, counted from 1. */
@@ -83,7 +86,7 @@ export class SimNetwork {
         name: "node",
         clock: self.process.clock,
         random,
-        crypto: nodeProvider,
+        crypto: this.#crypto,
         transports: this.#kinds.map((kind) => this.#transport(kind, self, number, abilities)),
         openRelaySocket: (_url, handlers) => this.relay.open(handlers, name),
         localAddresses: () => [],

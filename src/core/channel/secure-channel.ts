@@ -6,6 +6,7 @@ import type { PeerId } from "../events.js";
 import { encodePeerId, type Identity } from "../identity.js";
 import type { CipherState } from "../noise/cipher-state.js";
 import { HandshakeState } from "../noise/handshake-state.js";
+import { LaterRecord } from "../noise/later-record.js";
 import type { Link, LinkOutput } from "../path/link.js";
 import type { CipherName, Clock, CryptoProvider, DhKeyPair, Millis, Timer } from "../runtime.js";
 import {
@@ -18,6 +19,8 @@ import {
   verifyProof,
 } from "./identity-proof.js";
 import { decodePreamble, encodePreamble, PREAMBLE_BYTES, prologue, protocolName } from "./preamble.js";
+import { RecordPipeline } from "./record-pipeline.js";
+import { RecordSender } from "./record-sender.js";
 import { DATAGRAM_LABEL, SealedDatagrams } from "./sealed-datagrams.js";
 
 /** Bytes that sealing adds to a record: the tag. */
@@ -83,6 +86,9 @@ export class SecureChannel {
   #busy = false;
   #sealed = 0;
   #opened = 0;
+  /** Both are made when the first record is sealed or opened elsewhere; in Node none is. */
+  #outwards: RecordSender | null = null;
+  #inwards: RecordPipeline | null = null;
 
   /**
    * Takes the link over and starts the handshake at once.
@@ -104,7 +110,8 @@ export class SecureChannel {
         if (plaintext) this.#guard(() => this.#handlers.datagram(plaintext));
       },
       drain: () => {
-        if (this.#state.kind === "open") this.#handlers.drain();
+        if (this.#outwards) this.#outwards.linkDrained();
+        else this.#drained();
       },
       closed: (error) => this.#linkClosed(error),
     });
@@ -129,6 +136,8 @@ export class SecureChannel {
     const state = this.#state;
     if (state.kind !== "open") throw new NetworkError("ERR_CLOSED");
     try {
+      const later = state.send.later("seal", plaintext);
+      if (later || this.#outwards?.isBusy) return this.#sendInOrder(later ?? state.send.seal(plaintext), state.send);
       const { output } = this.link;
       const room = output?.room(plaintext.length + RECORD_OVERHEAD_BYTES);
       const frame = room ? state.send.sealInto(plaintext, room.bytes, room.at) : state.send.seal(plaintext);
@@ -139,6 +148,16 @@ export class SecureChannel {
       this.#fail(toNetworkError(error, "ERR_CLOSED_ABORTED"));
       return false;
     }
+  }
+
+  #sendInOrder(record: Uint8Array | LaterRecord, cipher: CipherState): boolean {
+    if (++this.#sealed % REKEY_AFTER_RECORDS === 0) cipher.rekey();
+    this.#outwards ??= new RecordSender(
+      this.link,
+      () => this.#drained(),
+      (error) => this.#fail(toNetworkError(error, "ERR_CLOSED_ABORTED")),
+    );
+    return this.#outwards.send(record);
   }
 
   /** Ends the channel and its link, after what was sent. */
@@ -169,14 +188,27 @@ export class SecureChannel {
   #frame(frame: Uint8Array): void {
     const state = this.#state;
     if (state.kind === "open") {
-      this.#guard(() => {
-        const plaintext = state.receive.open(frame);
+      try {
+        const record = state.receive.later("open", frame) ?? state.receive.open(frame);
         if (++this.#opened % REKEY_AFTER_RECORDS === 0) state.receive.rekey();
-        this.#handlers.record(plaintext);
-      });
+        if (record instanceof LaterRecord || this.#inwards?.bytes) this.#openInOrder(record);
+        else this.#handlers.record(record);
+      } catch (error) {
+        // What came before it was authentic.
+        this.#inwards?.handOn(0);
+        this.#fail(toNetworkError(error, "ERR_FRAME_MALFORMED"));
+      }
     } else if (state.kind === "handshaking") {
       void this.#handshake(state, frame).catch((error: unknown) => this.#fail(asHandshakeError(error)));
     }
+  }
+
+  #openInOrder(record: Uint8Array | LaterRecord): void {
+    this.#inwards ??= new RecordPipeline(
+      (plaintext) => this.#handlers.record(plaintext),
+      (error) => this.#fail(toNetworkError(error, "ERR_FRAME_MALFORMED")),
+    );
+    this.#inwards.push(record);
   }
 
   // One step of XX. Nothing may arrive while a step waits for a signature: neither side has anything to say then.
@@ -247,7 +279,14 @@ export class SecureChannel {
     this.#handlers.open(this.#peerId, this);
   }
 
+  #drained(): void {
+    if (this.#state.kind === "open") this.#handlers.drain();
+  }
+
   #linkClosed(error: NetworkError | null): void {
+    // What has arrived counts; what is not sent has nowhere to go.
+    this.#inwards?.handOn(0);
+    this.#outwards?.clear();
     if (this.#state.kind === "handshaking" && error === null)
       this.#end(new NetworkError("ERR_HANDSHAKE_FAILED", "the other side closed"));
     else this.#end(error);
@@ -270,6 +309,9 @@ export class SecureChannel {
     if (state.kind === "closed") return;
     if (state.kind === "handshaking") state.deadline.cancel();
     this.#state = { kind: "closed" };
+    this.#inwards?.clear();
+    // Sealed here and at once: nothing may come between, and a page that is being left has no later.
+    this.#outwards?.finish();
     this.link.close();
     this.#handlers.closed(error);
   }

@@ -3,6 +3,7 @@
 import { EMPTY_BYTES } from "../bytes.js";
 import { NetworkError } from "../errors.js";
 import type { AeadKey, CipherName, CryptoProvider } from "../runtime.js";
+import { LaterRecord } from "./later-record.js";
 import { REKEY_NONCE } from "./nonce.js";
 
 /** Largest Noise message, handshake or transport, in bytes (Noise §3). */
@@ -95,6 +96,23 @@ export class CipherState {
     const plaintext = this.#key.open(nonce, associatedData, ciphertext);
     this.#nonce = nonce + 1;
     return plaintext;
+  }
+
+  /**
+   * Begins what `seal` or `open` does, in the faster place that the key may have. The counter moves on at once, as the next record does not
+   * wait; so one that turns out to be forged ends the stream.
+   * @returns `null` when it is for `seal` and `open`: there is no such place for it, or they refuse it
+   * @throws whatever that place throws, which ends this state as it does in `seal`
+   */
+  later(work: "seal" | "open", text: Uint8Array): LaterRecord | null {
+    const later = this.#key.later?.(text.length);
+    const nonce = this.#nonce;
+    const bytes = text.length + (work === "seal" ? TAG_BYTES : 0);
+    if (!later || nonce >= MAX_NONCE || bytes > MAX_NOISE_MESSAGE_BYTES) return null;
+    this.#nonce = MAX_NONCE;
+    const record = new LaterRecord(work, this.#key, later, nonce, text);
+    this.#nonce = nonce + 1;
+    return record;
   }
 
   /**

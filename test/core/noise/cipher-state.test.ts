@@ -3,6 +3,7 @@ import { CipherState, MAX_NONCE } from "../../../src/core/noise/cipher-state.js"
 import { NonceBuffer, REKEY_NONCE } from "../../../src/core/noise/nonce.js";
 import type { CipherName, CryptoProvider } from "../../../src/core/runtime.js";
 import { nodeProvider, PROVIDERS, thrownCode } from "../../crypto/providers.js";
+import { LaterCrypto } from "../channel/later-crypto.js";
 
 const KEY = new Uint8Array(32).fill(9);
 const TEXT = Uint8Array.of(1, 2, 3, 4, 5);
@@ -134,6 +135,65 @@ test("a throw in the middle of sealing ends the state, so that no counter is use
   fails = false;
   expect(thrownCode(() => state.seal(TEXT))).toBe("ERR_CRYPTO_NONCE");
   expect(used).toEqual([5]);
+});
+
+describe("a key that has a second place", () => {
+  const big = new Uint8Array(2000).fill(3);
+  const place = () => new LaterCrypto(1000);
+  const state = (at: LaterCrypto, nonce = 0) => new CipherState(at.crypto, "ChaChaPoly", KEY, nonce);
+
+  test("seals and opens there what is long enough, under counters that follow each other", async () => {
+    const at = place();
+    const [sender, receiver] = [state(at), state(at)];
+    const sealed = [sender.later("seal", big), sender.seal(TEXT), sender.later("seal", big)] as const;
+    expect(sender.later("seal", TEXT)).toBeNull();
+    expect(at.open.map((work) => work.nonce)).toEqual([0, 2]);
+    for (const work of [...at.open].reverse()) work.settle();
+    const frames = [(await sealed[0]?.done) as Uint8Array, sealed[1], (await sealed[2]?.done) as Uint8Array];
+    const twin = new CipherState(nodeProvider, "ChaChaPoly", KEY);
+    expect(frames).toEqual([twin.seal(big), twin.seal(TEXT), twin.seal(big)]);
+    const opened = receiver.later("open", frames[0] as Uint8Array);
+    expect(receiver.open(frames[1] as Uint8Array)).toEqual(TEXT);
+    // The same by hand, whether or not the other place has answered.
+    at.open[0]?.settle();
+    expect(await opened?.done).toEqual(big);
+    expect(opened?.take(null)).toEqual(big);
+    expect([sender.nonce, receiver.nonce]).toEqual([3, 2]);
+  });
+
+  test("goes on with its old key for what was begun before a rekey", async () => {
+    const at = place();
+    const [sender, receiver] = [state(at), state(at)];
+    const before = sender.later("seal", big);
+    sender.rekey();
+    const after = sender.later("seal", big);
+    expect(receiver.open(before?.take(null) as Uint8Array)).toEqual(big);
+    receiver.rekey();
+    at.open[1]?.settle();
+    expect(receiver.open((await after?.done) as Uint8Array)).toEqual(big);
+  });
+
+  test("leaves to seal and open what they refuse", () => {
+    const at = place();
+    const last = state(at, MAX_NONCE - 1);
+    expect(last.later("seal", new Uint8Array(65_520))).toBeNull();
+    expect(last.later("open", new Uint8Array(65_536))).toBeNull();
+    expect(last.later("seal", new Uint8Array(65_519))).not.toBeNull();
+    expect(last.later("seal", big)).toBeNull();
+    expect(last.later("open", big)).toBeNull();
+    expect(thrownCode(() => last.seal(big))).toBe("ERR_CRYPTO_NONCE");
+    expect(at.begun).toBe(1);
+  });
+
+  test("never uses a counter again when it throws there", () => {
+    const at = place();
+    const sender = state(at);
+    at.throws = true;
+    expect(thrownCode(() => sender.later("seal", big))).toBe("RangeError: out of memory");
+    at.throws = false;
+    expect(sender.later("seal", big)).toBeNull();
+    expect(thrownCode(() => sender.seal(TEXT))).toBe("ERR_CRYPTO_NONCE");
+  });
 });
 
 test("a counter that is no whole number from 0 to 2^64-1 is refused", () => {
