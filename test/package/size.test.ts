@@ -6,16 +6,16 @@ import { expect, test } from "vitest";
 import { measureBuild, SIZE_BUDGET_BYTES, SIZE_BUDGET_WITHOUT_WEBRTC_BYTES } from "../../scripts/lib/size.mjs";
 import { ROOT } from "./packed.js";
 
-test("the browser bundle stays within 62 kB, minified and gzipped", async () => {
+test("the browser bundle stays within 65 kB, minified and gzipped", async () => {
   const { gzipped } = await measureBuild();
-  expect(SIZE_BUDGET_BYTES).toBe(62_000);
+  expect(SIZE_BUDGET_BYTES).toBe(65_000);
   expect(gzipped).toBeGreaterThan(20_000);
   expect(gzipped).toBeLessThanOrEqual(SIZE_BUDGET_BYTES);
 });
 
-test("without WebRTC it stays within 58 kB", async () => {
+test("without WebRTC it stays within 61 kB", async () => {
   const { gzipped } = await measureBuild("without-webrtc");
-  expect(SIZE_BUDGET_WITHOUT_WEBRTC_BYTES).toBe(62_000);
+  expect(SIZE_BUDGET_WITHOUT_WEBRTC_BYTES).toBe(61_000);
   expect(gzipped).toBeLessThanOrEqual(SIZE_BUDGET_WITHOUT_WEBRTC_BYTES);
   expect(readFileSync(join(ROOT, "dist/browser/without-webrtc.js"), "utf8")).not.toContain("RTCPeerConnection");
 });
