@@ -6,4 +6,5 @@ declare module "@hyperswarm/secret-stream";
 declare module "@libp2p/tcp";
 declare module "@multiformats/multiaddr";
 declare module "libp2p";
+declare module "peer";
 declare module "uint8arraylist";

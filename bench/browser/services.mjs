@@ -33,7 +33,7 @@ export async function start(builds) {
   await new Promise((resolve) => pages.listen(0, "127.0.0.1", () => resolve(undefined)));
   const { port } = /** @type {import("node:net").AddressInfo} */ (pages.address());
   const signallingPort = await new Promise((resolve) => {
-    PeerServer({ port: 0, host: "127.0.0.1", path: "/" }, (server) => {
+    PeerServer({ port: 0, host: "127.0.0.1", path: "/" }, (/** @type {any} */ server) => {
       resolve(/** @type {import("node:net").AddressInfo} */ (server.address()).port);
     });
   });

@@ -6,6 +6,7 @@ import WebSocket from "ws";
 const KIND = { CHALLENGE: 1, LOGIN: 2, WELCOME: 3, FORWARD: 4, UNDELIVERED: 5, PING: 12, PONG: 13 };
 const LOGIN_CONTEXT = "linknet relay login 1\0";
 const NONCE_AT = 2;
+const ID_BYTES = 32;
 
 /** Bytes of a FORWARD before its payload: the kind, and who gets it, or whom it came from. */
 export const HEADER_BYTES = 33;
@@ -29,7 +30,8 @@ export function connect(kind, url, localAddress) {
   return new Promise((resolve, reject) => {
     const ws = new WebSocket(url, { perMessageDeflate: false, localAddress });
     const { publicKey, privateKey } = generateKeyPairSync("ed25519");
-    const id = Buffer.from(/** @type {string} */ (publicKey.export({ format: "jwk" }).x), "base64url");
+    // Not as JWK: on Node 20 that can wait for ever, if the key is a generated one and garbage is collected meanwhile.
+    const id = publicKey.export({ format: "der", type: "spki" }).subarray(-ID_BYTES);
     /** @type {RelayClient} */
     const client = { ws, socket: /** @type {any} */ (null), id, onFrame: () => undefined };
     let isOpen = false;
