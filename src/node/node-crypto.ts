@@ -61,10 +61,21 @@ class NodeDhKeyPair implements DhKeyPair {
   readonly privateKey: KeyObject;
   readonly publicKey: Uint8Array;
 
-  constructor(privateKey: KeyObject, publicKey: KeyObject) {
+  constructor(privateKey: KeyObject, publicKey: Uint8Array) {
     this.privateKey = privateKey;
-    this.publicKey = exportPublicKey(publicKey);
+    this.publicKey = publicKey;
   }
+}
+
+// The public half comes encoded with the pair. To export it from a generated key as JWK can freeze the process for ever: Node 20 holds the
+// key's lock while it makes the texts, and a garbage collection at that moment wants the same lock to drop the generator.
+function generateDhKeyPair(): DhKeyPair {
+  // The declarations want both halves encoded or none.
+  const encoding = { publicKeyEncoding: { type: "spki", format: "der" } } as object;
+  const pair: unknown = generateKeyPairSync("x25519", encoding);
+  const { privateKey, publicKey } = pair as { readonly privateKey: KeyObject; readonly publicKey: Buffer };
+  // Behind its head, an SPKI of RFC 8410 §4 is the raw key.
+  return new NodeDhKeyPair(privateKey, new Uint8Array(publicKey.subarray(-KEY_BYTES)));
 }
 
 function dh(keyPair: DhKeyPair, publicKey: Uint8Array): Uint8Array {
@@ -248,13 +259,10 @@ function detectFastAes(): boolean {
 export function nodeCrypto(): CryptoProvider {
   return {
     name: "node:crypto",
-    generateDhKeyPair() {
-      const { privateKey, publicKey } = generateKeyPairSync("x25519");
-      return new NodeDhKeyPair(privateKey, publicKey);
-    },
+    generateDhKeyPair,
     dhKeyPairFrom(privateKey) {
       const key = importPrivateKey("X25519", privateKey);
-      return new NodeDhKeyPair(key, createPublicKey(key));
+      return new NodeDhKeyPair(key, exportPublicKey(createPublicKey(key)));
     },
     dh,
     hash: (name) => HASHES[name],
