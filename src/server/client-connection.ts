@@ -2,7 +2,8 @@
 
 import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
-import type { RawData, WebSocket } from "ws";
+import { type RawData, WebSocket } from "ws";
+import { EMPTY_BYTES } from "../core/bytes.js";
 import { toNetworkError } from "../core/errors.js";
 import type { PeerId } from "../core/events.js";
 import { encodePeerId } from "../core/identity.js";
@@ -19,6 +20,7 @@ import {
 import { loginMessage } from "../core/relay/relay-login.js";
 import { type RelayReason, relayCloseCode } from "../core/relay/relay-reason.js";
 import { nodeCrypto } from "../node/node-crypto.js";
+import { type Batches, OPCODE, Outbox } from "./outbox.js";
 import type { RelayLimits } from "./relay-limits.js";
 import type { RoomMember } from "./rooms.js";
 import { TokenBucket } from "./token-bucket.js";
@@ -36,6 +38,7 @@ const CLOSE_REASON_BYTES = 123;
 /** What a client connection asks of the relay. */
 export interface ClientOwner {
   readonly limits: RelayLimits;
+  readonly batches: Batches;
   /** Whether `authority` is one of ours, seen from this connection. */
   acceptsAuthority(authority: string, socket: Socket): boolean;
   /** The client has proven its key. */
@@ -46,51 +49,52 @@ export interface ClientOwner {
   room(client: ClientConnection, frame: RelayClientFrame & { readonly kind: "room-join" | "room-leave" }): number;
   /** The connection is over; called once. `reason` is ours, `null` where the client left. */
   closed(client: ClientConnection, reason: RelayReason | null): void;
+  /** The socket is gone; called once, after `closed`. */
+  gone(client: ClientConnection): void;
+}
+
+/** A WebSocket that knows its client, so that all of them share their listeners. */
+export class ClientWebSocket extends WebSocket {
+  client: ClientConnection | null = null;
 }
 
 //  challenged ──valid LOGIN──▶ open ──▶ closing ──▶ closed
 //      └── anything else, deadline ─────▲
 type Phase = "challenged" | "open" | "closing" | "closed";
 
-/** A WebSocket that is, or wants to be, a client. */
+/** A WebSocket that is, or wants to be, a client. There are thousands, most of them idle: what is not needed is not kept. */
 export class ClientConnection implements RoomMember {
-  readonly rooms = new Set<string>();
-  /** Resolves when the socket is gone. */
-  readonly gone: Promise<void>;
   readonly #owner: ClientOwner;
-  readonly #ws: WebSocket;
+  readonly #ws: ClientWebSocket;
   readonly #socket: Socket;
-  readonly #nonce = randomBytes(RELAY_NONCE_BYTES);
+  readonly #outbox: Outbox;
   readonly #frames: TokenBucket;
   readonly #bytes: TokenBucket;
   #phase: Phase = "challenged";
-  #peerKey: Buffer = Buffer.alloc(0);
+  /** Kept until the login. */
+  #nonce: Uint8Array = randomBytes(RELAY_NONCE_BYTES);
+  #peerKey: Uint8Array = EMPTY_BYTES;
   #key = "";
-  #pendingFrames = 0;
-  #heardAt = performance.now();
+  #rooms: Set<string> | null = null;
+  #heardAt: number;
   #reason: RelayReason | null = null;
   /** The login deadline first, then the end of a pause, then the end of the farewell: one at a time. */
-  #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | undefined;
 
-  constructor(owner: ClientOwner, ws: WebSocket, socket: Socket) {
+  constructor(owner: ClientOwner, ws: ClientWebSocket, socket: Socket) {
     this.#owner = owner;
     this.#ws = ws;
     this.#socket = socket;
+    this.#outbox = new Outbox(ws, socket, owner.batches);
     const { limits } = owner;
     const now = performance.now();
+    this.#heardAt = now;
     this.#frames = new TokenBucket(limits.framesPerSecond, limits.framesBurst, now);
     this.#bytes = new TokenBucket(limits.bytesPerSecond, limits.bytesBurst, now);
     this.#timer = setTimeout(() => this.close("login-timeout", "log in sooner"), limits.loginTimeoutMs);
-    // Without this listener one bad header would end the process. ws has closed with a code (RFC 6455 §7.4.1) by itself.
-    ws.on("error", (error: Error & { code?: string }) => {
-      this.#reason = error.code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH" ? "too-large" : "protocol";
-    });
-    ws.on("message", (data, isBinary) => this.#message(data, isBinary));
-    // ws answers pings by itself unless told not to, and would queue the answers without bound.
-    ws.on("ping", (data) => this.#webSocketPing(data));
-    ws.on("pong", (data) => this.#spend(1, data.length));
-    this.gone = new Promise((resolve) => ws.once("close", () => resolve()));
-    ws.on("close", () => this.#closed());
+    ws.client = this;
+    // Without a listener for "error" one bad header would end the process.
+    ws.on("message", onMessage).on("ping", onPing).on("pong", onPong).on("error", onError).on("close", onClose);
     this.#send(encodeChallenge(this.#nonce));
   }
 
@@ -108,13 +112,9 @@ export class ClientConnection implements RoomMember {
     return encodePeerId(this.#peerKey);
   }
 
-  /** Frames and bytes that wait to be taken by the operating system. */
-  get queuedFrames(): number {
-    return this.#pendingFrames;
-  }
-
-  get queuedBytes(): number {
-    return this.#ws.bufferedAmount;
+  get rooms(): Set<string> {
+    this.#rooms ??= new Set();
+    return this.#rooms;
   }
 
   /** Silence, in ms; a paused client is not silent: it is we who do not listen. */
@@ -123,20 +123,17 @@ export class ClientConnection implements RoomMember {
   }
 
   /** Sends a frame unless the queue is full. @returns whether it was queued */
-  sendData(frame: Buffer): boolean {
-    const { limits } = this.#owner;
-    const queuedBytes = this.#ws.bufferedAmount;
-    if (this.#phase !== "open" || this.#pendingFrames >= limits.queueFrames || queuedBytes + frame.length > limits.queueBytes)
-      return false;
-    // A small frame that waits would keep alive the whole chunk that it was read with.
-    this.#send(queuedBytes > 0 && frame.buffer.byteLength > 2 * frame.length ? Buffer.from(frame) : frame);
+  sendData(frame: Uint8Array): boolean {
+    const { queueFrames, queueBytes } = this.#owner.limits;
+    if (this.#phase !== "open" || !this.#outbox.hasRoom(frame.length, queueFrames, queueBytes)) return false;
+    this.#send(frame);
     return true;
   }
 
   sendControl(frame: Uint8Array): void {
     if (this.#phase !== "open") return;
     const { queueFrames, queueBytes } = this.#owner.limits;
-    if (this.#pendingFrames >= CONTROL_SHARE * queueFrames || this.#ws.bufferedAmount >= CONTROL_SHARE * queueBytes) {
+    if (!this.#outbox.hasRoom(0, CONTROL_SHARE * queueFrames, CONTROL_SHARE * queueBytes)) {
       // Not now: the caller may be half way through a list that closing would change.
       setImmediate(() => this.close("rate", "read what is sent to you"));
       return;
@@ -154,6 +151,7 @@ export class ClientConnection implements RoomMember {
     this.#phase = "closing";
     this.#reason = reason;
     this.#send(encodeRelayError(reason, sentence));
+    this.#outbox.flush();
     this.#ws.close(relayCloseCode(reason), Buffer.from(sentence).subarray(0, CLOSE_REASON_BYTES).toString());
     this.#ws.resume();
     clearTimeout(this.#timer);
@@ -166,10 +164,11 @@ export class ClientConnection implements RoomMember {
     this.#ws.terminate();
   }
 
-  #message(data: RawData, isBinary: boolean): void {
+  /** A message came. */
+  receive(frame: Buffer, isBinary: boolean): void {
     if (this.#phase === "closing" || this.#phase === "closed") return;
-    const frame = data as Buffer;
-    this.#heardAt = performance.now();
+    const now = performance.now();
+    this.#heardAt = now;
     if (!isBinary) {
       this.close("protocol", "frames are binary");
       return;
@@ -178,7 +177,7 @@ export class ClientConnection implements RoomMember {
       this.#login(frame);
       return;
     }
-    if (!this.#spend(1, frame.length)) return;
+    if (!this.#spend(1, frame.length, now)) return;
     if (frame[0] === RELAY_KIND.FORWARD && frame.length >= FORWARD_HEADER_BYTES) this.#owner.forward(this, frame);
     else this.#command(frame);
   }
@@ -193,7 +192,7 @@ export class ClientConnection implements RoomMember {
 
   /** One join makes a frame for each member: the output is what counts. No single join is more than a burst. */
   #chargeRoom(frames: number): void {
-    this.#spend(Math.min(frames, this.#owner.limits.framesBurst), 0);
+    this.#spend(Math.min(frames, this.#owner.limits.framesBurst), 0, performance.now());
   }
 
   #decode(bytes: Buffer): RelayClientFrame | null {
@@ -223,18 +222,39 @@ export class ClientConnection implements RoomMember {
       return;
     }
     clearTimeout(this.#timer);
-    this.#peerKey = Buffer.from(frame.peerId);
-    this.#key = this.#peerKey.toString("latin1");
+    this.#timer = undefined;
+    this.#nonce = EMPTY_BYTES;
+    // A copy of its own: a view would keep alive the chunk that it was read with.
+    this.#peerKey = new Uint8Array(frame.peerId);
+    this.#key = bytes.toString("latin1", 1, 1 + frame.peerId.length);
     this.#phase = "open";
     this.#owner.loggedIn(this);
   }
 
-  #webSocketPing(data: Buffer): void {
-    if (this.#phase !== "open" || !this.#spend(1, data.length)) return;
-    if (this.#pendingFrames < this.#owner.limits.queueFrames) {
-      this.#pendingFrames++;
-      this.#ws.pong(data, false, this.#sent);
-    }
+  /** A ping of WebSocket came. `ws` would answer by itself, and queue the answers without bound. */
+  receivePing(data: Buffer): void {
+    if (!this.#spend(1, data.length, performance.now())) return;
+    const { queueFrames, queueBytes } = this.#owner.limits;
+    if (this.#outbox.hasRoom(data.length, queueFrames, queueBytes)) this.#outbox.add(OPCODE.PONG, data);
+  }
+
+  /** A pong of WebSocket came. */
+  receivePong(data: Buffer): void {
+    this.#spend(1, data.length, performance.now());
+  }
+
+  /** What came is not WebSocket, or too large. `ws` has closed with a code (RFC 6455 §7.4.1) by itself. */
+  receiveFault(code: string | undefined): void {
+    this.#reason = code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH" ? "too-large" : "protocol";
+  }
+
+  /** The WebSocket is closed, and its socket gone. */
+  receiveClose(): void {
+    clearTimeout(this.#timer);
+    const told = this.#phase === "closing";
+    this.#phase = "closed";
+    if (!told) this.#owner.closed(this, this.#reason);
+    this.#owner.gone(this);
   }
 
   /**
@@ -242,14 +262,13 @@ export class ClientConnection implements RoomMember {
    * was read already is still worked on. A debt of more than a whole burst is no busy client, and is closed.
    * @returns whether the client may go on
    */
-  #spend(frames: number, bytes: number): boolean {
+  #spend(frames: number, bytes: number, now: number): boolean {
     if (this.#phase !== "open") return false;
-    const { limits } = this.#owner;
-    const now = performance.now();
     const framesDebtMs = this.#frames.spend(frames, now);
     const bytesDebtMs = this.#bytes.spend(bytes, now);
     const waitMs = Math.max(framesDebtMs, bytesDebtMs);
     if (waitMs === 0) return true;
+    const { limits } = this.#owner;
     if (
       framesDebtMs * limits.framesPerSecond > 1000 * limits.framesBurst ||
       bytesDebtMs * limits.bytesPerSecond > 1000 * limits.bytesBurst
@@ -276,18 +295,28 @@ export class ClientConnection implements RoomMember {
   }
 
   #send(frame: Uint8Array): void {
-    this.#pendingFrames++;
-    this.#ws.send(frame, this.#sent);
+    this.#outbox.add(OPCODE.BINARY, frame);
   }
+}
 
-  readonly #sent = (): void => {
-    this.#pendingFrames--;
-  };
+// One of each for all clients.
 
-  #closed(): void {
-    clearTimeout(this.#timer);
-    const told = this.#phase === "closing";
-    this.#phase = "closed";
-    if (!told) this.#owner.closed(this, this.#reason);
-  }
+function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
+  (this as ClientWebSocket).client?.receive(data as Buffer, isBinary);
+}
+
+function onPing(this: WebSocket, data: Buffer): void {
+  (this as ClientWebSocket).client?.receivePing(data);
+}
+
+function onPong(this: WebSocket, data: Buffer): void {
+  (this as ClientWebSocket).client?.receivePong(data);
+}
+
+function onError(this: WebSocket, error: Error & { code?: string }): void {
+  (this as ClientWebSocket).client?.receiveFault(error.code);
+}
+
+function onClose(this: WebSocket): void {
+  (this as ClientWebSocket).client?.receiveClose();
 }

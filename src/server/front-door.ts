@@ -15,6 +15,8 @@ export interface FrontDoorOptions {
   readonly deadlineMs: number;
   /** Counts a connection, before it says anything. @returns whether it may stay */
   admit(socket: Socket): boolean;
+  /** A connection that was counted is gone, whatever it had become. */
+  gone(socket: Socket): void;
   /** Takes a connection that says anything but STUN. What was read follows. */
   http(socket: Socket): void;
   /** Takes a connection that began with STUN. What was read follows. `null` where STUN is off. */
@@ -29,11 +31,18 @@ export class FrontDoor {
   /** Connections that are neither WebSockets nor STUN yet, plain HTTP among them. */
   readonly #pending = new Map<Socket, NodeJS.Timeout>();
   readonly #speaksHttp = new WeakSet<Socket>();
+  /** One for all sockets: most of them are idle clients, and what each of them holds counts. */
+  readonly #closed: (this: Socket) => void;
 
   constructor(options: FrontDoorOptions) {
     this.#options = options;
     this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket));
     this.#server.maxConnections = options.maxConnections;
+    const door = this;
+    this.#closed = function (this: Socket) {
+      door.#forget(this);
+      options.gone(this);
+    };
   }
 
   /** The TCP port; 0 when it does not listen. */
@@ -55,10 +64,10 @@ export class FrontDoor {
     });
   }
 
-  /** The connection has become a WebSocket: it has deadlines of its own now. */
+  /** The connection has become a WebSocket: it has deadlines of its own now, and a listener for errors. */
   release(socket: Socket): void {
-    clearTimeout(this.#pending.get(socket));
-    this.#pending.delete(socket);
+    this.#forget(socket);
+    socket.off("error", ignore);
   }
 
   /** Accepts nobody any more. Resolves when every connection that came in here is gone. */
@@ -73,14 +82,20 @@ export class FrontDoor {
 
   #accept(socket: Socket): void {
     // Without this listener a reset would end the process.
-    socket.on("error", () => {});
+    socket.on("error", ignore);
+    socket.on("close", this.#closed);
     if (!this.#options.admit(socket)) {
       socket.destroy();
       return;
     }
     this.#setDeadline(socket, this.#options.deadlineMs, () => this.#dismiss(socket));
-    socket.once("close", () => this.release(socket));
     this.#sniff(socket);
+  }
+
+  #forget(socket: Socket): void {
+    clearTimeout(this.#pending.get(socket));
+    this.#pending.delete(socket);
+    this.#speaksHttp.delete(socket);
   }
 
   #setDeadline(socket: Socket, ms: number, late: () => void): void {
@@ -108,7 +123,7 @@ export class FrontDoor {
       socket.off("data", onData);
       socket.pause();
       if (isStun) {
-        this.release(socket);
+        this.#forget(socket);
         stun?.(socket);
       } else {
         this.#speaksHttp.add(socket);
@@ -120,3 +135,6 @@ export class FrontDoor {
     socket.on("data", onData);
   }
 }
+
+/** What fails is closed, and that is enough. */
+function ignore(): void {}

@@ -3,13 +3,14 @@
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import { isIPv6, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { type ServerOptions, type WebSocket, WebSocketServer } from "ws";
+import { type ServerOptions, WebSocketServer } from "ws";
 import { encodePeerId } from "../core/identity.js";
 import { encodeUndelivered, encodeWelcome, FORWARD_HEADER_BYTES, UNDELIVERED } from "../core/relay/relay-frame.js";
 import type { RelayReason } from "../core/relay/relay-reason.js";
-import { ClientConnection, type ClientOwner } from "./client-connection.js";
+import { ClientConnection, type ClientOwner, ClientWebSocket } from "./client-connection.js";
 import { FrontDoor } from "./front-door.js";
 import { answerHttp, refuseUpgrade } from "./http-answers.js";
+import { Batches } from "./outbox.js";
 import { OwnAuthorities } from "./own-authority.js";
 import type { RelayLogEntry, ResolvedRelayOptions } from "./relay-options.js";
 import { Rooms } from "./rooms.js";
@@ -41,12 +42,14 @@ export class RelayServer {
   readonly #connections = new Set<ClientConnection>();
   /** Logged in, by binary PeerId as a string. */
   readonly #clients = new Map<string, ClientConnection>();
-  readonly #counted = new WeakSet<Duplex>();
+  /** The source of each socket that is counted: its address cannot be asked for when it is gone. */
+  readonly #counted = new WeakMap<Duplex, string | undefined>();
   readonly #stunRate: StunRate;
   readonly #stunConnections: StunConnections;
   #stun: StunResponder | null = null;
   #sweep: NodeJS.Timeout | null = null;
   #closing: Promise<void> | null = null;
+  #whenAllGone: () => void = () => {};
 
   /** For `createRelay`, which opens it. */
   constructor(options: ResolvedRelayOptions) {
@@ -62,6 +65,7 @@ export class RelayServer {
     this.#door = options.server ? null : this.#makeDoor();
     // The farewell deadline is ours; ws would wait for 30 s.
     const webSocketOptions: ServerOptions & { readonly closeTimeout: number } = {
+      WebSocket: ClientWebSocket,
       noServer: true,
       clientTracking: false,
       perMessageDeflate: false,
@@ -144,13 +148,15 @@ export class RelayServer {
     this.#http.off("error", this.#httpError);
     const stopped = this.#door?.close();
     this.#stunConnections.close();
-    const clients = [...this.#connections];
-    for (const client of clients) client.close("shutdown", "the relay stops");
-    const gone = Promise.all(clients.map((client) => client.gone));
+    const gone = new Promise<void>((resolve) => {
+      this.#whenAllGone = resolve;
+    });
+    for (const client of [...this.#connections]) client.close("shutdown", "the relay stops");
+    if (this.#connections.size === 0) this.#whenAllGone();
     let timer: NodeJS.Timeout | undefined;
     await Promise.race([gone, new Promise((resolve) => (timer = setTimeout(resolve, CLOSE_GRACE_MS)))]);
     clearTimeout(timer);
-    for (const client of clients) client.destroy();
+    for (const client of [...this.#connections]) client.destroy();
     this.#door?.destroyPending();
     await Promise.all([gone, stopped, this.#stun?.close()]);
     this.#log({ level: "info", event: "stopped" });
@@ -172,6 +178,7 @@ export class RelayServer {
       maxConnections: limits.connections + limits.stunConnections + SPARE_CONNECTIONS,
       deadlineMs: limits.loginTimeoutMs,
       admit: (socket) => this.#count(socket) <= limits.connectionsPerSource + SPARE_PER_SOURCE,
+      gone: (socket) => this.#uncount(socket),
       http: (socket) => void this.#http.emit("connection", socket),
       stun: stunPort === false ? null : (socket) => this.#stunConnection(socket),
       error: this.#httpError,
@@ -188,18 +195,23 @@ export class RelayServer {
     this.#log({ level: "warn", event: "error", reason: error.message });
   };
 
-  /** @returns connections of this socket's source; a socket is counted once */
+  /** @returns connections of this socket's source; a socket is counted once, and {@link #uncount} takes it back */
   #count(socket: Socket): number {
-    const now = performance.now();
     const address = socket.remoteAddress;
-    this.#counted.add(socket);
-    socket.once("close", () => this.#sources.close(address));
-    return this.#sources.open(address, now);
+    this.#counted.set(socket, address);
+    return this.#sources.open(address, performance.now());
+  }
+
+  #uncount(socket: Socket): void {
+    if (!this.#counted.has(socket)) return;
+    this.#sources.close(this.#counted.get(socket));
+    this.#counted.delete(socket);
   }
 
   readonly #upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     const { path, allowedOrigins, server } = this.#options;
-    socket.on("error", () => {});
+    // Those of the door have one already, and what a client's socket holds counts.
+    if (server) socket.on("error", ignore);
     if (path !== undefined && request.url?.split("?", 1)[0] !== path) {
       // On a shared server another path is somebody else's upgrade.
       if (!server) refuseUpgrade(socket, 404, "no relay here");
@@ -211,16 +223,14 @@ export class RelayServer {
       refuseUpgrade(socket, 403, "pages of this origin may not connect");
       return;
     }
-    this.#webSockets.handleUpgrade(request, socket, head, (ws) => this.#accept(ws, request.socket));
+    this.#webSockets.handleUpgrade(request, socket, head, (ws) => this.#accept(ws as ClientWebSocket, request.socket));
   };
 
-  #accept(ws: WebSocket, socket: Socket): void {
+  #accept(ws: ClientWebSocket, socket: Socket): void {
     this.#door?.release(socket);
     const crossed = this.#crossedLimit(socket);
     const client = new ClientConnection(this.#owner, ws, socket);
     this.#connections.add(client);
-    // Until the socket is gone, not only until we have closed it: it holds a descriptor for that long.
-    void client.gone.then(() => this.#connections.delete(client));
     if (crossed) client.close("connections", crossed);
     else if (this.#closing) client.close("shutdown", "the relay stops");
   }
@@ -230,7 +240,9 @@ export class RelayServer {
     const { limits } = this.#options;
     const address = socket.remoteAddress;
     // Both are counted in any case, the refused ones as well.
-    const ofSource = this.#counted.has(socket) ? this.#sources.count(address) : this.#count(socket);
+    const isCounted = this.#counted.has(socket);
+    if (!isCounted) socket.once("close", () => this.#uncount(socket));
+    const ofSource = isCounted ? this.#sources.count(address) : this.#count(socket);
     const inTime = this.#sources.allow(address, performance.now());
     if (this.#connections.size >= limits.connections) return "the relay is full";
     if (ofSource > limits.connectionsPerSource) return "too many connections from this address";
@@ -241,12 +253,14 @@ export class RelayServer {
     const { limits } = this.#options;
     return {
       limits,
+      batches: new Batches(),
       acceptsAuthority: (authority, socket) => this.#authorities.accepts(authority, socket),
       loggedIn: (client) => this.#loggedIn(client),
       forward: (client, frame) => this.#forward(client, frame),
       room: (client, frame) =>
         frame.kind === "room-join" ? this.#rooms.join(client, frame.room) : this.#rooms.leave(client, frame.room),
       closed: (client, reason) => this.#clientClosed(client, reason),
+      gone: (client) => this.#clientGone(client),
     };
   }
 
@@ -279,6 +293,12 @@ export class RelayServer {
     else if (wasIn) this.#log({ level: "info", event: "left", peer, clients: this.#clients.size });
   }
 
+  /** Counted until the socket is gone, not only until we have closed it: it holds a descriptor for that long. */
+  #clientGone(client: ClientConnection): void {
+    this.#connections.delete(client);
+    if (this.#connections.size === 0) this.#whenAllGone();
+  }
+
   #sweepNow(): void {
     const now = performance.now();
     for (const client of this.#clients.values()) {
@@ -291,3 +311,6 @@ export class RelayServer {
     this.#options.log?.(entry);
   }
 }
+
+/** What fails is closed, and that is enough. */
+function ignore(): void {}

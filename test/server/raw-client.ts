@@ -16,8 +16,8 @@ export interface TestKey {
 
 export function newKey(): TestKey {
   const pair = generateKeyPairSync("ed25519");
-  const x = pair.publicKey.export({ format: "jwk" }).x as string;
-  const publicKey = new Uint8Array(Buffer.from(x, "base64url"));
+  // Not as JWK: on Node 20 that can wait for ever, if the key is a generated one and garbage is collected meanwhile.
+  const publicKey = new Uint8Array(pair.publicKey.export({ format: "der", type: "spki" }).subarray(-32));
   return { publicKey, privateKey: pair.privateKey, peerId: encodePeerId(publicKey) };
 }
 

@@ -1,7 +1,8 @@
 // The relay over real sockets: who may come in, and what happens to frames.
 
 import { once } from "node:events";
-import { connect } from "node:net";
+import { createServer } from "node:http";
+import { connect, type Socket } from "node:net";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterEach, describe, expect, test } from "vitest";
@@ -185,6 +186,22 @@ describe("forwarding", () => {
     }
   });
 
+  test("drops nothing of a burst when the destination takes it, however short the queue is", async () => {
+    const relay = await relayWith({ limits: { queueFrames: 4 } });
+    const [alice, bob] = [client(relay.url), client(relay.url)];
+    let socket: Socket | undefined;
+    alice.ws.once("upgrade", (response) => {
+      socket = response.socket;
+    });
+    const [, b] = [await alice.login(), await bob.login()];
+    // One write, so that the relay reads many of them at once.
+    socket?.cork();
+    for (let i = 0; i < 500; i++) alice.send(forwardFrame(b.publicKey, pattern(20, i)));
+    socket?.uncork();
+    for (let i = 0; i < 500; i++) expect((await bob.next("forward")).payload).toEqual(pattern(20, i));
+    expect(alice.frames).toEqual([]);
+  });
+
   test("tells the sender when the destination is not here", async () => {
     const relay = await relayWith();
     const alice = client(relay.url);
@@ -298,22 +315,40 @@ describe("forwarding", () => {
 
   test("bounds the answers to pings of a client that does not read", async () => {
     const relay = await relayWith({ limits: { framesPerSecond: 1_000_000, framesBurst: 10_000_000, queueFrames: 16 } });
+    const [deaf, friend] = [client(relay.url), client(relay.url)];
+    const [d] = [await deaf.login(), await friend.login()];
+    deaf.ws.pause();
+    // First fill what the kernels hold, so that the answers wait in our memory.
+    while (friend.frames.every((frame) => frame.kind !== "undelivered")) {
+      friend.send(forwardFrame(d.publicKey, pattern(60_000)));
+      await until(() => friend.ws.bufferedAmount === 0);
+    }
+    let answers = 0;
+    deaf.ws.on("pong", () => answers++);
+    for (let i = 0; i < 100; i++) deaf.ws.ping();
+    await until(() => deaf.ws.bufferedAmount === 0);
+    expect(relay.clients).toBe(2);
+    for (let i = 0; i < 100; i++) deaf.send(encodePing(pattern(8)));
+    await until(() => relay.clients === 1);
+    // Those of WebSocket are dropped, as an unanswered one harms nobody.
+    deaf.ws.resume();
+    await deaf.closed;
+    expect(answers).toBeLessThan(16);
+  });
+
+  test("answers the pings of WebSocket itself, in their place between the frames", async () => {
+    const relay = await relayWith();
     const raw = client(relay.url);
-    await raw.login();
-    raw.ws.pause();
-    let sent = 0;
-    await new Promise<void>((resolve) => {
-      raw.ws.once("close", resolve);
-      const pump = (): void => {
-        if (raw.ws.readyState !== raw.ws.OPEN || sent > 3_000_000) return resolve();
-        for (let i = 0; i < 5000; i++) raw.send(encodePing(pattern(8)));
-        sent += 5000;
-        setTimeout(pump, raw.ws.bufferedAmount > 1024 * 1024 ? 20 : 0);
-      };
-      void until(() => relay.clients === 0).then(resolve);
-      pump();
-    });
-    expect(relay.clients).toBe(0);
+    const key = await raw.login();
+    const heard: string[] = [];
+    raw.ws.on("pong", (data) => heard.push(data.toString()));
+    raw.ws.on("message", (data) => heard.push((data as Buffer).subarray(33).toString()));
+    for (let i = 0; i < 3; i++) {
+      raw.ws.ping(`ping ${i}`);
+      raw.send(forwardFrame(key.publicKey, Buffer.from(`frame ${i}`)));
+    }
+    await until(() => heard.length === 6);
+    expect(heard).toEqual(["ping 0", "frame 0", "ping 1", "frame 1", "ping 2", "frame 2"]);
   });
 
   test("closes who is silent, and keeps who pings", async () => {
@@ -345,6 +380,22 @@ describe("connections", () => {
     await first.closed;
     await until(() => perSource.clients === 0);
     await client(perSource.url).login();
+  });
+
+  test("counts the connections of one address on a shared server as well, until they are gone", async () => {
+    const server = createServer();
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const relay = await relayWith({ server, limits: { connectionsPerSource: 1 } });
+    for (let i = 0; i < 3; i++) {
+      const first = client(relay.url);
+      await first.login();
+      expect((await client(relay.url).closed).code).toBe(4009);
+      first.ws.close();
+      await first.closed;
+      await until(() => relay.clients === 0);
+    }
+    server.close();
   });
 
   test("refuses new connections that come too fast", async () => {
@@ -423,6 +474,24 @@ describe("connections", () => {
     expect(relay.url).toBe(`ws://localhost:${relay.port}`);
     await client(relay.url).login();
     await client(`ws://127.0.0.1:${relay.port}`).login();
+  });
+
+  test("keeps nothing of the request that a client came with", async () => {
+    const server = createServer();
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const requests: WeakRef<object>[] = [];
+    server.on("upgrade", (request) => requests.push(new WeakRef(request)));
+    const relay = await relayWith({ server });
+    const clients = [client(relay.url), client(relay.url)];
+    for (const raw of clients) await raw.login();
+    await until(() => {
+      heldBytes();
+      return requests.length === 2 && requests.every((request) => request.deref() === undefined);
+    });
+    for (const raw of clients) raw.ws.close();
+    await until(() => relay.clients === 0);
+    server.close();
   });
 
   test("tells clients when it stops, frees its port and can be started again there", async () => {
