@@ -37,13 +37,7 @@ export class Outgoing {
       return peer !== undefined && this.#enqueue(peer, encoded, options);
     }
     const { session } = peer;
-    const length = writeEnvelope(
-      session.lane(laneOf(options)),
-      message,
-      message?.id,
-      this.#date(session.isSending),
-      this.#limits.maxMessageBytes,
-    );
+    const length = writeEnvelope(session.lane(laneOf(options)), message, message?.id, this.#date(), this.#limits.maxMessageBytes);
     session.sent(length);
     return true;
   }
@@ -114,15 +108,21 @@ export class Outgoing {
     return { id, bytes: encodeEnvelope(message, id, this.#clock.date(), this.#limits.maxMessageBytes) };
   }
 
-  // Asked for the first message of a turn, and then for one of a few hundred: to ask takes longer than to encode a small one.
-  #date(sameTurn: boolean): number {
-    if (!sameTurn || this.#dateUses === DATE_USES) {
+  // Asked once a turn, and then for one message of a few hundred: to ask takes longer than to encode a small one.
+  #date(): number {
+    if (this.#dateUses > 0) {
+      this.#dateUses--;
+    } else {
       this.#knownDate = this.#clock.date();
-      this.#dateUses = 0;
+      this.#dateUses = DATE_USES;
+      this.#clock.defer(this.#forgetDate);
     }
-    this.#dateUses++;
     return this.#knownDate;
   }
+
+  readonly #forgetDate = (): void => {
+    this.#dateUses = 0;
+  };
 
   // A message that has no place in its lane yet is known by its id alone.
   #whenFateIsTold(peerId: string, messageId: string, settle: (error: NetworkError | null) => void): () => void {

@@ -29,11 +29,6 @@ export class Flusher {
     this.#source = source;
   }
 
-  /** Whether `soon` was called in this turn. */
-  get isScheduled(): boolean {
-    return this.#scheduled;
-  }
-
   /** Sends when this turn ends: whatever else is queued until then shares the record. */
   soon(): void {
     if (this.#scheduled || this.#stopped) return;

@@ -114,11 +114,6 @@ export class PeerSession {
     return this.#traffic.lane(lane);
   }
 
-  /** Whether something was queued in this turn of the event loop. */
-  get isSending(): boolean {
-    return this.#flusher.isScheduled;
-  }
-
   /** A message of so many bytes was queued: it leaves when this turn ends. */
   sent(bytes: number): void {
     this.usage.sent(bytes);
