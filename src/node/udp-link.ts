@@ -1,9 +1,10 @@
 // A link over one UDX stream: frames with a length before each, as over TCP.
 
 import type { UdxStream } from "udx-native";
+import { EMPTY_BYTES } from "../core/bytes.js";
 import { NetworkError } from "../core/errors.js";
 import { formatEndpoint } from "../core/path/dial-url.js";
-import { LinkBase } from "../core/path/link.js";
+import { LinkBase, type LinkOutput } from "../core/path/link.js";
 import type { Endpoint } from "../nat/datagram-port.js";
 import { brokenError } from "./error-map.js";
 import { FRAME_HEADER_BYTES, FrameParser, MAX_STREAM_FRAME_BYTES } from "./frame-parser.js";
@@ -21,6 +22,9 @@ export class UdpLink extends LinkBase {
   readonly maxFrameBytes = MAX_STREAM_FRAME_BYTES;
   readonly #stream: UdxStream;
   readonly #parser: FrameParser;
+  readonly output: LinkOutput = { room: (length) => this.#openRoom(length), send: () => this.#sendRoom() };
+  /** Memory for the frame that comes next, behind its length; none between frames. */
+  readonly #room: { bytes: Uint8Array; at: number } = { bytes: EMPTY_BYTES, at: FRAME_HEADER_BYTES };
   /** Bytes written since the stream last said that it has room. */
   #waiting = 0;
   #blocked = false;
@@ -60,12 +64,27 @@ export class UdpLink extends LinkBase {
     if (this.#closing || this.ended) return false;
     if (frame.length === 0 || frame.length > this.maxFrameBytes)
       throw new NetworkError("ERR_FRAME_TOO_LARGE", `${frame.length} bytes`);
-    const header = Buffer.allocUnsafe(FRAME_HEADER_BYTES);
-    header.writeUInt16BE(frame.length);
-    // Both wait for the end of this turn and leave as one batch.
-    this.#stream.write(header);
-    // Its own mark is below the size of a frame, and it says so again when the batch has been taken.
-    this.#waiting = this.#stream.write(frame) ? 0 : this.#waiting + frame.length;
+    this.#openRoom(frame.length);
+    this.#room.bytes.set(frame, FRAME_HEADER_BYTES);
+    return this.#sendRoom();
+  }
+
+  // Memory of its own for each frame: UDX reads it there until the other side has acknowledged it.
+  #openRoom(length: number): ReturnType<LinkOutput["room"]> {
+    if (this.#closing || this.ended) return null;
+    const bytes = Buffer.allocUnsafe(FRAME_HEADER_BYTES + length);
+    bytes.writeUInt16BE(length);
+    this.#room.bytes = bytes;
+    return this.#room;
+  }
+
+  // One write, so that one request of UDX carries the frame and its length. It waits for the end of this turn, and leaves with others.
+  #sendRoom(): boolean {
+    const { bytes } = this.#room;
+    if (this.#closing || this.ended) return false;
+    this.#room.bytes = EMPTY_BYTES;
+    // The stream's own mark is below the size of a frame, and it says so again when the batch has been taken.
+    this.#waiting = this.#stream.write(bytes) ? 0 : this.#waiting + bytes.length;
     if (this.#waiting < UDP_HIGH_WATER_BYTES) return true;
     this.#blocked = true;
     return false;
