@@ -1,6 +1,5 @@
 // PeerSession: the relationship with one peer. Links come and go below it; messages pass once and in order all the same.
 
-import { equalBytes } from "../bytes.js";
 import { NetworkError, toNetworkError } from "../errors.js";
 import type { ConnectionStatus, PeerId } from "../events.js";
 import type { LinkKind } from "../path/link.js";
@@ -8,20 +7,19 @@ import type { Millis } from "../runtime.js";
 import type { ByteStream } from "../stream/byte-stream.js";
 import { Flusher, type FlushSource } from "./flusher.js";
 import { goodbyeError } from "./goodbye.js";
+import { InstancePair } from "./instance-pair.js";
 import type { Freshness } from "./late-queue.js";
 import { LinkSet } from "./link-set.js";
 import { type Conversation, linkVisitor } from "./link-visitor.js";
 import {
   type GoodbyeReason,
   type Hello,
-  INSTANCE_BYTES,
   LANE_BULK,
   LANE_INTERACTIVE,
   LANES,
   type Lane,
   type RecordVisitor,
   readRecord,
-  UNKNOWN_INSTANCE,
   writeGoodbye,
   writeHello,
 } from "./record.js";
@@ -33,6 +31,9 @@ import { CONTROL_KINDS, Traffic } from "./traffic.js";
 import { Usage } from "./usage.js";
 
 const HELLO_TIMEOUT_MS: Millis = 10_000;
+
+/** What has arrived of a conversation that begins. */
+const NOTHING: Hello["received"] = [0, 0, 0];
 
 export class PeerSession {
   readonly peerId: PeerId;
@@ -47,13 +48,12 @@ export class PeerSession {
     acknowledged: () => this.#flusher.soon(),
     retired: (link) => this.#links.remoteRetired(link),
     goodbye: (reason) => {
-      this.#context.ended.add(this.#instance);
+      this.#context.ended.add(this.#instances.own);
       this.#end(goodbyeError(reason, this.peerId));
     },
   };
   #state: SessionState = { kind: "connecting" };
-  #instance: Uint8Array;
-  #remoteInstance: Uint8Array = UNKNOWN_INSTANCE;
+  readonly #instances: InstancePair;
   #remoteName = "";
   #traffic: Traffic;
   #lastPath: LinkKind | null = null;
@@ -64,7 +64,7 @@ export class PeerSession {
     this.peerId = peerId;
     this.#context = context;
     this.#handlers = handlers;
-    this.#instance = context.random.bytes(INSTANCE_BYTES);
+    this.#instances = new InstancePair(context.random);
     this.usage = new Usage(context.clock.now());
     this.#traffic = this.#freshTraffic();
     const source = (): FlushSource => ({ link: this.#links.active, traffic: this.#traffic });
@@ -212,7 +212,7 @@ export class PeerSession {
   /** Ends the session: tells the other side, closes the links, reports what was not acknowledged. */
   close(reason: GoodbyeReason, error: NetworkError | null): void {
     for (const link of this.#links.all) link.send((writer) => writeGoodbye(writer, reason));
-    this.#context.ended.add(this.#instance);
+    this.#context.ended.add(this.#instances.own);
     this.#end(error);
   }
 
@@ -237,8 +237,8 @@ export class PeerSession {
 
   #greet(link: SessionLink): void {
     const hello: Hello = {
-      instance: this.#instance,
-      known: this.#remoteInstance,
+      instance: this.#instances.own,
+      known: this.#instances.remote,
       ...this.#traffic.announce(),
       name: this.#context.ownName,
     };
@@ -253,17 +253,18 @@ export class PeerSession {
       this.#links.drop(link, new NetworkError("ERR_CLOSED", undefined, { peerId: this.peerId }));
       return;
     }
-    const knowsUs = equalBytes(hello.known, this.#instance);
-    const knowsNobody = equalBytes(hello.known, UNKNOWN_INSTANCE);
-    const first = equalBytes(this.#remoteInstance, UNKNOWN_INSTANCE);
-    // The same two instances on both sides are one conversation. A side that has not heard of us yet is as good: its
-    // instance was drawn for this conversation, so it can have no other. And where we have sent nothing, nothing is lost.
-    const continues = first || (equalBytes(hello.instance, this.#remoteInstance) && (knowsUs || knowsNobody));
-    if (!continues) this.#startOver(link);
+    const meeting = this.#instances.meet(hello, link.channel.initiator);
+    if (meeting === "stale") {
+      // It would go on with what we have forgotten. The next link shows both sides where they are.
+      this.#links.drop(link, new NetworkError("ERR_CLOSED_ABORTED", "of an earlier session", { peerId: this.peerId }));
+      return;
+    }
+    const received = meeting === "continues" && this.#instances.isKnown(hello) ? hello.received : NOTHING;
+    if (meeting === "new") this.#startOver(link);
     if (this.#isOver) return;
-    this.#remoteInstance = hello.instance;
+    this.#instances.accept(hello);
     this.#remoteName = hello.name;
-    for (const lane of LANES) this.#traffic.acknowledge(lane, knowsUs ? (hello.received[lane] as number) : 0, hello.window);
+    for (const lane of LANES) this.#traffic.acknowledge(lane, received[lane] as number, hello.window);
     if (!link.channel.initiator) this.#greet(link);
     if (this.#isOver) return;
     link.stage = "open";
@@ -275,8 +276,7 @@ export class PeerSession {
     const lost = this.#traffic;
     const hadPath = this.#links.active !== null;
     this.#links.clear(link);
-    // An initiator has told its instance already; the pair is new all the same, as the other side's instance is.
-    if (!link.channel.initiator) this.#instance = this.#context.random.bytes(INSTANCE_BYTES);
+    this.#instances.leave(link.channel.initiator);
     this.#traffic = this.#freshTraffic();
     this.#handlers.restarted();
     if (hadPath) this.#linkless(null);
