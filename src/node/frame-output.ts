@@ -10,8 +10,12 @@ const OUTPUT_BYTES = 2 * (FRAME_HEADER_BYTES + MAX_STREAM_FRAME_BYTES);
 /** Shared by all links: one needs a buffer only from its first frame of a turn until the kernel has taken it. */
 const outputBuffers = new BufferPool(OUTPUT_BYTES, 8);
 
-/** Writes bytes to the stream. @param done - called when they are not needed any longer; with an error where that is not certain */
-export type StreamWrite = (bytes: Uint8Array, done: (error?: Error | null) => void) => void;
+/**
+ * Writes bytes to the stream.
+ * @param done - called when they are not needed any longer; with an error where that is not certain
+ * @returns whether they were taken at once: then they are not needed already, and what `done` says is passed over
+ */
+export type StreamWrite = (bytes: Uint8Array, done: (error?: Error | null) => void) => boolean;
 
 export class FrameOutput {
   readonly #write: StreamWrite;
@@ -61,9 +65,14 @@ export class FrameOutput {
       outputBuffers.give(buffer);
       return;
     }
-    this.#write(buffer.subarray(0, filled), (error) => {
+    let lent = true;
+    const taken = this.#write(buffer.subarray(0, filled), (error) => {
       // After an error nobody knows whether the kernel still reads it: then it is not used again.
-      if (!error) outputBuffers.give(buffer);
+      if (lent && !error) outputBuffers.give(buffer);
     });
+    if (!taken) return;
+    // The next frames of this turn lie in the same memory, which the processor still holds near.
+    lent = false;
+    outputBuffers.give(buffer);
   }
 }

@@ -35,7 +35,11 @@ export class TcpLink extends LinkBase {
     super(socket.remoteAddress === undefined ? null : formatEndpoint(socket.remoteAddress, socket.remotePort ?? 0));
     this.#socket = socket;
     this.#parser = new FrameParser((frame) => this.deliver(frame));
-    this.#output = new FrameOutput((bytes, done) => socket.write(bytes, done));
+    this.#output = new FrameOutput((bytes, done) => {
+      socket.write(bytes, done);
+      // The kernel takes what it has room for before `write` returns: where nothing waits, it has copied all of it.
+      return socket.writableLength === 0 && !socket.destroyed;
+    });
     this.output = { room: (length) => this.#room(length), send: () => this.#commit() };
     socket.setNoDelay(true);
     socket.on("error", (error) => this.#over(brokenError(error)));

@@ -1,6 +1,6 @@
 // TCP: dials raw links, and opens the port that raw links and WebSockets share.
 
-import { connect, type Socket } from "node:net";
+import { connect, isIP, type Socket } from "node:net";
 import { NetworkError } from "../core/errors.js";
 import { formatEndpoint, parseDialUrl } from "../core/path/dial-url.js";
 import type { Link } from "../core/path/link.js";
@@ -52,8 +52,8 @@ export async function dialTcp(url: string, { signal }: DialContext): Promise<Lin
     host,
     port,
     noDelay: true,
-    autoSelectFamily: true,
-    autoSelectFamilyAttemptTimeout: HAPPY_EYEBALLS_STAGGER_MS,
+    // Only a name can have several addresses.
+    ...(isIP(host) === 0 ? { autoSelectFamily: true, autoSelectFamilyAttemptTimeout: HAPPY_EYEBALLS_STAGGER_MS } : {}),
   });
   return new Promise<Link>((resolve, reject) => {
     const onAbort = (): void => {

@@ -199,7 +199,11 @@ export class SecureChannel {
         this.#fail(toNetworkError(error, "ERR_FRAME_MALFORMED"));
       }
     } else if (state.kind === "handshaking") {
-      void this.#handshake(state, frame).catch((error: unknown) => this.#fail(asHandshakeError(error)));
+      try {
+        this.#handshake(state, frame)?.catch((error: unknown) => this.#fail(asHandshakeError(error)));
+      } catch (error) {
+        this.#fail(asHandshakeError(error));
+      }
     }
   }
 
@@ -211,17 +215,16 @@ export class SecureChannel {
     this.#inwards.push(record);
   }
 
-  // One step of XX. Nothing may arrive while a step waits for a signature: neither side has anything to say then.
-  async #handshake(state: ChannelState & { kind: "handshaking" }, frame: Uint8Array): Promise<void> {
+  // One step of XX. Nothing may arrive while a step waits for a signature: neither side has anything to say then. Without a wait a step
+  // ends before it returns: what the session says on an open channel leaves together with the last message.
+  #handshake(state: ChannelState & { kind: "handshaking" }, frame: Uint8Array): void | Promise<void> {
     if (this.#busy) throw new NetworkError("ERR_HANDSHAKE_FAILED", "a frame out of turn");
     if (frame.length > MAX_HANDSHAKE_BYTES) throw new NetworkError("ERR_FRAME_TOO_LARGE", "handshake");
     if (this.initiator) {
       const noise = state.noise;
       if (!noise) throw new NetworkError("ERR_HANDSHAKE_FAILED");
       this.#readProof(noise, frame, "responder");
-      await this.#sendProof(noise, "initiator");
-      this.#open(noise);
-      return;
+      return this.#sendProof(noise, "initiator", () => this.#open(noise));
     }
     if (state.noise) {
       this.#readProof(state.noise, frame, "initiator");
@@ -233,7 +236,7 @@ export class SecureChannel {
     // XX sends no payload with e, so message 1 has one length only: anything more is application data in the clear.
     if (frame.length !== PREAMBLE_BYTES + 32) throw new NetworkError("ERR_FRAME_MALFORMED", "handshake message 1");
     noise.readMessage(frame.subarray(PREAMBLE_BYTES));
-    await this.#sendProof(noise, "responder");
+    return this.#sendProof(noise, "responder", () => undefined);
   }
 
   #readProof(noise: HandshakeState, frame: Uint8Array, from: Role): void {
@@ -250,21 +253,22 @@ export class SecureChannel {
     this.#peerId = peerId;
   }
 
-  async #sendProof(noise: HandshakeState, role: Role): Promise<void> {
+  #sendProof(noise: HandshakeState, role: Role, sent: () => void): void | Promise<void> {
     const { identity, staticKey } = this.#context;
     if (!noise.remoteEphemeral) throw new NetworkError("ERR_HANDSHAKE_FAILED");
+    const send = (signature: Uint8Array): void => {
+      const capabilities = this.link.datagrams ? CAPABILITY_DATAGRAMS : 0;
+      this.link.send(noise.writeMessage(encodeProof(identity.publicKey, signature, capabilities)));
+      sent();
+    };
     const pending = identity.sign(proofMessage(role, staticKey.publicKey, noise.remoteEphemeral));
-    let signature: Uint8Array;
-    if (pending instanceof Promise) {
-      this.#busy = true;
-      signature = await pending;
+    if (!(pending instanceof Promise)) return send(pending);
+    this.#busy = true;
+    return pending.then((signature) => {
       this.#busy = false;
       if (this.#state.kind !== "handshaking") throw new NetworkError("ERR_CLOSED");
-    } else {
-      signature = pending;
-    }
-    const capabilities = this.link.datagrams ? CAPABILITY_DATAGRAMS : 0;
-    this.link.send(noise.writeMessage(encodeProof(identity.publicKey, signature, capabilities)));
+      send(signature);
+    });
   }
 
   #open(noise: HandshakeState): void {

@@ -6,9 +6,14 @@ import { FrameParser } from "../../../src/node/frame-parser.js";
 
 type Written = { readonly bytes: Uint8Array; readonly copy: Uint8Array; readonly done: (error?: Error | null) => void };
 
-function output(): { readonly output: FrameOutput; readonly written: Written[] } {
+/** @param taken - whether the stream takes all bytes at once */
+function output(taken = false): { readonly output: FrameOutput; readonly written: Written[] } {
   const written: Written[] = [];
-  return { output: new FrameOutput((bytes, done) => written.push({ bytes, copy: bytes.slice(), done })), written };
+  const write = (bytes: Uint8Array, done: Written["done"]): boolean => {
+    written.push({ bytes, copy: bytes.slice(), done });
+    return taken;
+  };
+  return { output: new FrameOutput(write), written };
 }
 
 function put(target: FrameOutput, length: number, fill: number): boolean {
@@ -77,5 +82,19 @@ describe("an output of frames", () => {
     expect(next()).toBe(first);
     two.done(new Error("reset"));
     expect([next(), next(), next()]).not.toContain(two.bytes.buffer);
+  });
+
+  test("uses the same buffer for the next frames when the stream has taken all bytes at once, whatever it says later", () => {
+    const { output: target, written } = output(true);
+    for (let i = 1; i <= 6; i++) put(target, 65_535, i);
+    target.flush();
+    expect(new Set(written.map(({ bytes }) => bytes.buffer)).size).toBe(1);
+    for (const { done } of written) done();
+    // Given back once: two who write at the same time have two buffers.
+    const others = [output(), output()];
+    for (const { output: other } of others) put(other, 10, 1);
+    for (const { output: other } of others) other.flush();
+    const [one, two] = others.map(({ written: [first] }) => (first as Written).bytes.buffer);
+    expect(one).not.toBe(two);
   });
 });
