@@ -5,6 +5,7 @@ import { fromHex, toHex } from "../../src/core/bytes.js";
 import { CipherState } from "../../src/core/noise/cipher-state.js";
 import { HandshakeState } from "../../src/core/noise/handshake-state.js";
 import { NonceBuffer } from "../../src/core/noise/nonce.js";
+import { parseProtocolName } from "../../src/core/noise/patterns.js";
 import type { CryptoProvider } from "../../src/core/runtime.js";
 import { PROVIDERS } from "../crypto/providers.js";
 import { readVectors, vectorsFolder } from "./vectors-folder.js";
@@ -44,6 +45,7 @@ function side(vector: NoiseVector, role: "init" | "resp", crypto: CryptoProvider
   const known = role === "init" && /^Noise_[XI]K/.test(protocolName) ? keyPair(vector.resp_static)?.publicKey : undefined;
   return new HandshakeState({
     protocolName,
+    readName: parseProtocolName,
     initiator: role === "init",
     prologue: fromHex(vector[`${role}_prologue`]),
     crypto,

@@ -4,7 +4,7 @@ import { ByteReader, concatBytes } from "../bytes.js";
 import { NetworkError } from "../errors.js";
 import type { AeadKey, CryptoProvider, DhKeyPair } from "../runtime.js";
 import { type CipherState, MAX_NOISE_MESSAGE_BYTES, TAG_BYTES } from "./cipher-state.js";
-import { type NoiseProtocol, parseProtocolName, type Token } from "./patterns.js";
+import { type NoiseProtocol, type Token, xxProtocol } from "./protocol.js";
 import { SymmetricState } from "./symmetric-state.js";
 
 /** Bytes of an X25519 public key: DHLEN of Noise §12.1. */
@@ -14,8 +14,10 @@ const PSK_BYTES = 32;
 
 /** What a handshake starts from. Which keys must be there, and which must not, follows from the pattern. */
 export interface HandshakeOptions {
-  /** Such as `Noise_XX_25519_ChaChaPoly_SHA256`; see `parseProtocolName`. */
+  /** Such as `Noise_XX_25519_ChaChaPoly_SHA256`. */
   readonly protocolName: string;
+  /** Reads the name. Default: `xxProtocol`; `parseProtocolName` knows all patterns and pre-shared keys. */
+  readonly readName?: (name: string) => NoiseProtocol;
   readonly initiator: boolean;
   /** Must be the same on both sides, or the handshake fails (Noise §6). It is not sent and not secret. */
   readonly prologue: Uint8Array;
@@ -52,7 +54,7 @@ export class HandshakeState {
    *   `ERR_CRYPTO_KEY` when a key is not 32 bytes
    */
   constructor(options: HandshakeOptions) {
-    const protocol = parseProtocolName(options.protocolName);
+    const protocol = (options.readName ?? xxProtocol)(options.protocolName);
     const { pattern } = protocol;
     checkKeys(options, protocol);
     this.#crypto = options.crypto;

@@ -1,29 +1,7 @@
 // Handshake patterns (Noise §7.4, §7.5) as data, and how a protocol name (Noise §8) picks one with its psk modifiers (§9.4).
 
-import { NetworkError } from "../errors.js";
 import type { CipherName, HashName } from "../runtime.js";
-
-/** One step of a handshake message (Noise §7.1, and §9.2 for `psk`). */
-export type Token = "e" | "s" | "ee" | "es" | "se" | "ss" | "psk";
-
-/** Who says what, in which order. The initiator sends the first message, and then they take turns. */
-export interface HandshakePattern {
-  /** The responder knows the initiator's static key beforehand. */
-  readonly initiatorKnown: boolean;
-  /** The initiator knows the responder's static key beforehand. */
-  readonly responderKnown: boolean;
-  /** The responder may not send after the handshake (Noise §7.4). */
-  readonly oneWay: boolean;
-  readonly messages: readonly (readonly Token[])[];
-}
-
-/** What a protocol name says. */
-export interface NoiseProtocol {
-  readonly name: string;
-  readonly pattern: HandshakePattern;
-  readonly cipher: CipherName;
-  readonly hash: HashName;
-}
+import { type HandshakePattern, type NoiseProtocol, type Token, unknownProtocol } from "./protocol.js";
 
 // Left of the dots are the static keys that are known beforehand: "-> s" the initiator's, "<- s" the responder's.
 const PATTERNS = {
@@ -53,9 +31,9 @@ export const PATTERN_NAMES: readonly string[] = Object.keys(PATTERNS);
  */
 export function parseProtocolName(name: string): NoiseProtocol {
   const parts = /^Noise_([A-Z]{1,2})((?:psk\d)(?:\+psk\d)*)?_25519_(ChaChaPoly|AESGCM)_(SHA256|BLAKE2s)$/.exec(name);
-  if (!parts) throw invalid(name);
+  if (!parts) throw unknownProtocol(name);
   const [, base, modifiers, cipher, hash] = parts as unknown as [string, string, string | undefined, CipherName, HashName];
-  if (!Object.hasOwn(PATTERNS, base)) throw invalid(name);
+  if (!Object.hasOwn(PATTERNS, base)) throw unknownProtocol(name);
   const pattern = parsePattern(base, PATTERNS[base as keyof typeof PATTERNS]);
   const places = modifiers ? modifiers.split("+").map((modifier) => Number(modifier.slice(3))) : [];
   return { name, pattern: withPsks(pattern, places, name), cipher, hash };
@@ -78,14 +56,10 @@ function withPsks(pattern: HandshakePattern, places: readonly number[], name: st
   for (const place of places) {
     const message = messages[Math.max(0, place - 1)];
     // Noise §8.1 wants modifiers in order, so that one protocol has one name.
-    if (!message || place <= last) throw invalid(name);
+    if (!message || place <= last) throw unknownProtocol(name);
     if (place === 0) message.unshift("psk");
     else message.push("psk");
     last = place;
   }
   return { ...pattern, messages };
-}
-
-function invalid(name: string): NetworkError {
-  return new NetworkError("ERR_OPTION_INVALID", `"${name}" is not a Noise protocol that is known here`);
 }

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { concatBytes, fromHex, toHex } from "../../../src/core/bytes.js";
 import { HandshakeState } from "../../../src/core/noise/handshake-state.js";
-import { PATTERN_NAMES } from "../../../src/core/noise/patterns.js";
+import { PATTERN_NAMES, parseProtocolName } from "../../../src/core/noise/patterns.js";
+import { xxProtocol } from "../../../src/core/noise/protocol.js";
 import { nobleProvider, nodeProvider, PROVIDERS, thrownCode } from "../../crypto/providers.js";
 import { newPair, newParty, type Party, PROLOGUE, payloadOf, runHandshake, XX } from "./handshake.js";
 
@@ -306,7 +307,23 @@ describe("the options of a handshake", () => {
     "noise_XX_25519_ChaChaPoly_SHA256",
     "",
   ])("refuse the protocol name %j", (protocolName) => {
-    expect(thrownCode(() => new HandshakeState({ ...base, protocolName }))).toBe("ERR_OPTION_INVALID");
+    for (const options of [{}, { readName: parseProtocolName }])
+      expect(thrownCode(() => new HandshakeState({ ...base, ...options, protocolName }))).toBe("ERR_OPTION_INVALID");
+  });
+
+  test("refuse another pattern than XX, unless told how to read its name", () => {
+    const protocolName = "Noise_NN_25519_ChaChaPoly_SHA256";
+    const make = (options: object) => thrownCode(() => new HandshakeState({ ...base, protocolName, ...options }));
+    expect(make({})).toBe("ERR_OPTION_INVALID");
+    expect(make({ readName: parseProtocolName })).toBe(null);
+  });
+
+  test("say the same of XX whoever reads the name", () => {
+    for (const cipher of ["ChaChaPoly", "AESGCM"])
+      for (const hash of ["SHA256", "BLAKE2s"]) {
+        const name = `Noise_XX_25519_${cipher}_${hash}`;
+        expect(xxProtocol(name)).toEqual(parseProtocolName(name));
+      }
   });
 
   test("refuse keys that are missing, too many or of another length", () => {
@@ -314,7 +331,7 @@ describe("the options of a handshake", () => {
     const rs = s.publicKey;
     const psk = new Uint8Array(32);
     const XXpsk0 = "Noise_XXpsk0_25519_ChaChaPoly_SHA256";
-    const make = (options: object) => thrownCode(() => new HandshakeState({ ...base, ...options }));
+    const make = (options: object) => thrownCode(() => new HandshakeState({ ...base, readName: parseProtocolName, ...options }));
     expect(make({ s: undefined })).toBe("ERR_OPTION_INVALID");
     expect(make({ rs })).toBe("ERR_OPTION_INVALID");
     expect(make({ psks: [psk] })).toBe("ERR_OPTION_INVALID");

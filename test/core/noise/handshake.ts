@@ -2,6 +2,7 @@
 
 import { equalBytes } from "../../../src/core/bytes.js";
 import { HandshakeState } from "../../../src/core/noise/handshake-state.js";
+import { parseProtocolName } from "../../../src/core/noise/patterns.js";
 import type { CryptoProvider, DhKeyPair } from "../../../src/core/runtime.js";
 
 export const XX = "Noise_XX_25519_ChaChaPoly_SHA256";
@@ -35,7 +36,7 @@ export function newPair(
   // One-way patterns name the initiator alone; their responder is always known.
   const initiatorLetter = base.length === 1 ? base : base[0];
   const responderLetter = base.length === 1 ? "K" : base[1];
-  const shared = { protocolName, prologue: PROLOGUE, psks };
+  const shared = { protocolName, readName: parseProtocolName, prologue: PROLOGUE, psks };
   return [
     new HandshakeState({
       ...shared,
