@@ -5,11 +5,19 @@ import { join } from "node:path";
 import { ROOT } from "./run.mjs";
 import { slimCbor } from "./slim/cbor.mjs";
 import { slimNoble } from "./slim/noble.mjs";
+import { ordered } from "./slim/order.mjs";
+import { shortNames } from "./slim/short-names.mjs";
 import { slimSimplePeer } from "./slim/simple-peer.mjs";
 
 const PACKAGES = join(ROOT, "node_modules");
 
 /** @returns {import("esbuild").Plugin[]} for every bundle of the browser's sources */
 export function slimBrowserBuild() {
-  return [slimSimplePeer(join(PACKAGES, "simple-peer")), slimCbor(join(PACKAGES, "cbor-x")), slimNoble(join(PACKAGES, "@noble"))];
+  return [
+    slimSimplePeer(join(PACKAGES, "simple-peer")),
+    slimCbor(join(PACKAGES, "cbor-x")),
+    slimNoble(join(PACKAGES, "@noble")),
+    shortNames(),
+    ordered(),
+  ];
 }

@@ -1,14 +1,10 @@
 // The browser build: everything of core, and a NetworkManager that brings WebSocket, WebRTC and noble.
 
-// First, for what it has first.
-import { browserRuntime, type WebRtc } from "./runtime.js";
-
-// All else.
-
 import { CoreNetworkManager } from "../core/index.js";
 import type { NetworkManagerOptions } from "../core/options.js";
 import { hasOwnWebRtc } from "../webrtc/webrtc-link.js";
 import { webrtcTransport } from "../webrtc/webrtc-transport.js";
+import { browserRuntime, type WebRtc } from "./runtime.js";
 
 export * from "../core/index.js";
 

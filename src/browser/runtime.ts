@@ -1,16 +1,12 @@
 // The browser runtime: what this build brings to core.
 
-// First of all: what is alike compresses best side by side, and noble in the midst of our own code costs a page 0.8 kB more.
-import { nobleCrypto } from "./noble-crypto.js";
-
-// All else.
-
 import type { IceServer, NetworkManagerOptions } from "../core/options.js";
 import type { Transport } from "../core/path/transport.js";
 import type { Clock, Runtime } from "../core/runtime.js";
 import { browserAdvice } from "./advice.js";
 import { browserClock } from "./clock.js";
 import { watchNetwork } from "./network-watch.js";
+import { nobleCrypto } from "./noble-crypto.js";
 import { browserRandom } from "./random.js";
 import { openRelaySocket } from "./relay-socket.js";
 import { watchUnload } from "./unload.js";

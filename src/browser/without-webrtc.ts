@@ -1,12 +1,8 @@
 // The browser build without WebRTC: for workers, which have none, and for pages that only meet Node peers and relays.
 
-// First, for what it has first.
-import { browserRuntime } from "./runtime.js";
-
-// All else.
-
 import { CoreNetworkManager } from "../core/index.js";
 import type { NetworkManagerOptions } from "../core/options.js";
+import { browserRuntime } from "./runtime.js";
 
 export * from "../core/index.js";
 

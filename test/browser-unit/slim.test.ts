@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual } from "node:util";
 import * as fc from "fast-check";
 import { afterAll, describe, expect, test, vi } from "vitest";
-import { SHORTENED } from "../../scripts/lib/slim/noble.mjs";
+import { NAMES_OF_NOBLE } from "../../scripts/lib/slim/short-names.mjs";
 import { Source } from "../../scripts/lib/slim/source.mjs";
 import { fromHex, toHex } from "../../src/core/bytes.js";
 import * as whole from "../../src/core/message/cbor.js";
@@ -88,7 +88,7 @@ test("signing and making keys are blinded in a page too", () => {
   expect(counts).toEqual([1, 2]);
 });
 
-test("a name that is shortened is none of a browser, of the language or of ours", () => {
+test("a name of noble that is shortened is none of a browser, of the language or of ours", () => {
   const folder = fileURLToPath(new URL("../..", import.meta.url));
   const read = (below: string, files: RegExp): string[] =>
     readdirSync(join(folder, below), { recursive: true, encoding: "utf8" })
@@ -99,7 +99,7 @@ test("a name that is shortened is none of a browser, of the language or of ours"
   const words = new Set(
     [...declarations, ...read("src", /(?<!noble-crypto)\.ts$/)].flatMap((code) => code.match(/\b\w+\b/g) ?? []),
   );
-  expect(SHORTENED.filter((name) => words.has(name))).toEqual([]);
+  expect(NAMES_OF_NOBLE.filter((name) => words.has(name))).toEqual([]);
   const underscored = new Set(declarations.flatMap((code) => code.match(/(?<=\n\s+(?:readonly )?)_[a-z]\w*(?=\??[:(])/g) ?? []));
   expect([...underscored]).toEqual([]);
 });
