@@ -11,6 +11,13 @@ const LINKNET = here("linknet.mjs");
 const systems = [
   { name: "net", title: "`net`, one write per message, no crypto", module: here("net.mjs"), packages: [] },
   { name: "tls", title: "`node:tls` 1.3 (AES-256-GCM)", module: here("tls.mjs"), packages: [] },
+  {
+    name: "tls-mutual",
+    title: "`node:tls` 1.3, both sides with a certificate",
+    module: here("tls.mjs"),
+    packages: [],
+    settings: { mutual: "yes" },
+  },
   { name: "net-aesgcm", title: "`net` + AES-256-GCM, batched records (the floor)", module: here("net-aesgcm.mjs"), packages: [] },
   { name: "ws", title: "`ws`, no crypto", module: here("ws.mjs"), packages: ["ws"] },
   {

@@ -14,6 +14,7 @@ export const setup = {
   systems: [
     "net",
     "tls",
+    "tls-mutual",
     "net-aesgcm",
     "ws",
     "secret-stream",
