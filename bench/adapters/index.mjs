@@ -19,6 +19,13 @@ const systems = [
     settings: { mutual: "yes" },
   },
   { name: "net-aesgcm", title: "`net` + AES-256-GCM, batched records (the floor)", module: here("net-aesgcm.mjs"), packages: [] },
+  {
+    name: "net-resend",
+    title: "the same in records of Noise, with a copy of each message for sending it again",
+    module: here("net-aesgcm.mjs"),
+    packages: [],
+    settings: { resend: "yes" },
+  },
   { name: "ws", title: "`ws`, no crypto", module: here("ws.mjs"), packages: ["ws"] },
   {
     name: "secret-stream",

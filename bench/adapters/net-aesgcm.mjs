@@ -1,5 +1,8 @@
 // The floor: `node:net` and AES-256-GCM of `node:crypto`, as many messages in one record as one turn of the event loop brings. No
 // acknowledgement, no resumption, no lanes: nothing that is an encrypted connection by these two modules should be faster.
+//
+// With the setting `resend` it is the floor of a protocol that follows Noise and loses nothing: a record has at most 65,535 bytes
+// (Noise §3), and of each message a copy is kept until its arrival is acknowledged. Nothing is ever resent.
 
 import { createCipheriv, createDecipheriv } from "node:crypto";
 import { connect, createServer } from "node:net";
@@ -11,10 +14,14 @@ import { listenOn } from "./listen.mjs";
 /** @typedef {import("../lib/types.js").Connection} Connection */
 
 /** Most plaintext of a record that is filled by small messages. */
-const RECORD_BYTES = 64 * 1024;
+const RECORD_BYTES = 60 * 1024;
 /** Longer messages are sealed from where they are, each as a record of its own. */
 const COPY_UP_TO = 8 * 1024;
 const TAG_BYTES = 16;
+/** Most plaintext of a record that follows Noise §3. */
+const NOISE_BYTES = 65_535 - TAG_BYTES;
+/** After so many bytes the receiver says so, by an empty message. */
+const ACK_BYTES = 512 * 1024;
 
 /** The nonce of the n-th record: a counter, as each direction has its key. */
 class Nonce {
@@ -29,9 +36,13 @@ class Nonce {
 
 /** @implements {Connection} */
 class SealedConnection {
-  /** @param {import("node:net").Socket} socket @param {{ tx: Buffer, rx: Buffer }} keys */
-  constructor(socket, { tx, rx }) {
+  /** @param {import("node:net").Socket} socket @param {{ tx: Buffer, rx: Buffer }} keys @param {boolean} resend */
+  constructor(socket, { tx, rx }, resend) {
     this.socket = socket;
+    this.resend = resend;
+    /** What would be sent again. @type {Uint8Array[]} */
+    this.kept = [];
+    this.receivedBytes = 0;
     this.tx = tx;
     this.rx = rx;
     this.txNonce = new Nonce();
@@ -47,7 +58,7 @@ class SealedConnection {
     this.onMessage = () => undefined;
     this.flush = this.flush.bind(this);
     const records = new FrameParser((record) => this.#open(record));
-    const messages = new FrameParser((message) => this.onMessage(message));
+    const messages = new FrameParser((message) => (resend ? this.#take(message) : this.onMessage(message)));
     this.messages = messages;
     socket.on("data", (chunk) => records.push(chunk));
     socket.on("drain", () => {
@@ -65,7 +76,14 @@ class SealedConnection {
       this.flush();
       const prefix = Buffer.allocUnsafe(PREFIX_BYTES);
       prefix.writeUInt32BE(length, 0);
-      this.#seal(prefix, message);
+      if (!this.resend) {
+        this.#seal(prefix, message);
+        return true;
+      }
+      const copy = this.#keep(message);
+      const first = NOISE_BYTES - PREFIX_BYTES;
+      this.#seal(prefix, copy.subarray(0, first));
+      for (let at = first; at < length; at += NOISE_BYTES) this.#seal(copy.subarray(at, at + NOISE_BYTES));
       return true;
     }
     if (this.used + PREFIX_BYTES + length > RECORD_BYTES) {
@@ -84,10 +102,32 @@ class SealedConnection {
     return true;
   }
 
+  /** @param {Uint8Array} message */
+  #keep(message) {
+    const copy = Buffer.allocUnsafe(message.length);
+    copy.set(message);
+    this.kept.push(copy);
+    return copy;
+  }
+
+  /** @param {Buffer} message */
+  #take(message) {
+    if (message.length === 0) {
+      for (let bytes = 0; bytes < ACK_BYTES && this.kept.length > 0; ) bytes += this.kept.shift()?.length ?? 0;
+      return;
+    }
+    this.receivedBytes += message.length;
+    this.onMessage(message);
+    if (this.receivedBytes < ACK_BYTES) return;
+    this.receivedBytes = 0;
+    this.send(EMPTY);
+  }
+
   flush() {
     this.scheduled = false;
     if (this.used === 0 || !this.record) return;
-    const record = this.record.subarray(0, this.used);
+    const filled = this.record.subarray(0, this.used);
+    const record = this.resend ? this.#keep(filled) : filled;
     this.used = 0;
     this.#seal(record);
   }
@@ -128,11 +168,16 @@ class SealedConnection {
   }
 }
 
-/** @returns {import("../lib/types.js").Adapter} */
-export function createAdapter() {
+const EMPTY = new Uint8Array(0);
+
+/**
+ * @param {import("../lib/types.js").System} system
+ * @returns {import("../lib/types.js").Adapter}
+ */
+export function createAdapter({ settings = {} }) {
   /** @param {import("node:net").Socket} socket @param {{ tx: Buffer, rx: Buffer }} keys @param {boolean | undefined} objects */
   const wrap = (socket, keys, objects) => {
-    const connection = new SealedConnection(socket, keys);
+    const connection = new SealedConnection(socket, keys, settings.resend === "yes");
     return objects ? jsonConnection(connection, { text: true }) : connection;
   };
   return {

@@ -23,7 +23,7 @@ async function measure(system, bytes, effort) {
   return { perSecond, cpuSeconds: (server.cpuSeconds + client.cpuSeconds) / client.messages };
 }
 
-const STREAMS = ["net", "tls", "net-aesgcm", "ws", "secret-stream", "secret-stream-udx", "libp2p"];
+const STREAMS = ["net", "tls", "net-aesgcm", "net-resend", "ws", "secret-stream", "secret-stream-udx", "libp2p"];
 const LINKNET = ["linknet", "linknet-udp", "linknet-ws", "linknet-other"];
 
 /** @type {Workload} */
