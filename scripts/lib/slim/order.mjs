@@ -5,13 +5,25 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT } from "../run.mjs";
 
-/** What comes first, each with all that it imports; the others as they are imported. Found by trying, worth 1.3 of 64 kB. */
+/** What comes first, each with all that it imports; the others as they are imported. Found by trying 900 orders, worth 1.7 of 64 kB. */
 const FIRST = [
   // noble by itself, instead of in the midst of our own code.
   "src/browser/noble-crypto.ts",
-  "src/core/message/envelope.ts",
-  "src/core/options.ts",
+  "src/core/request/request-error.ts",
+  "src/core/channel/preamble.ts",
+  "src/core/relay/relay-links.ts",
+  "src/browser/random.ts",
+  "src/core/buffer-pool.ts",
+  "src/core/relay/relay-connection.ts",
+  "src/core/path/ip-address.ts",
+  "src/core/message/message-type.ts",
+  "src/core/session/late-outbox.ts",
   "src/core/engine.ts",
+  "src/core/fingerprint.ts",
+  "src/core/path/dial-url.ts",
+  "src/browser/websocket-link.ts",
+  "src/core/message/own-payload.ts",
+  "src/core/options.ts",
 ];
 
 /** @returns {import("esbuild").Plugin} */
