@@ -1,15 +1,20 @@
 // Base32 of RFC 4648 §6 in lower case and without padding: what PeerIds and tickets are written in.
 
+import { decodeUtf8 } from "./bytes.js";
 import { NetworkError } from "./errors.js";
 
 const ALPHABET = "abcdefghijklmnopqrstuvwxyz234567";
+
+const CODES = Uint8Array.from(ALPHABET, (character) => character.charCodeAt(0));
 
 const VALUES = new Int8Array(128).fill(-1);
 for (let value = 0; value < ALPHABET.length; value++) VALUES[ALPHABET.charCodeAt(value)] = value;
 
 /** Writes bytes as lower-case base32 without padding: 8 characters for every 5 bytes. */
 export function encodeBase32(bytes: Uint8Array): string {
-  let text = "";
+  // A text that grows by one character at a time is kept as a chain of its pieces: a PeerId took 1.7 kB so.
+  const codes = new Uint8Array(Math.ceil((bytes.length * 8) / 5));
+  let at = 0;
   let held = 0;
   let heldBits = 0;
   for (const byte of bytes) {
@@ -18,11 +23,11 @@ export function encodeBase32(bytes: Uint8Array): string {
     heldBits += 8;
     while (heldBits >= 5) {
       heldBits -= 5;
-      text += ALPHABET[(held >>> heldBits) & 31];
+      codes[at++] = CODES[(held >>> heldBits) & 31] as number;
     }
   }
-  if (heldBits > 0) text += ALPHABET[(held << (5 - heldBits)) & 31];
-  return text;
+  if (heldBits > 0) codes[at] = CODES[(held << (5 - heldBits)) & 31] as number;
+  return decodeUtf8(codes);
 }
 
 /**
