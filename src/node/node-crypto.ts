@@ -165,28 +165,32 @@ export function openWithNonce(
   return plain(plaintext);
 }
 
+/** One for all keys of a cipher: it is written and read within one call, and node:crypto takes a copy. */
+const NONCES: Readonly<Record<CipherName, NonceBuffer>> = {
+  AESGCM: new NonceBuffer("AESGCM"),
+  ChaChaPoly: new NonceBuffer("ChaChaPoly"),
+};
+
 class NodeAeadKey implements AeadKey {
   readonly #cipher: CipherName;
   readonly #key: KeyObject;
-  readonly #nonce: NonceBuffer;
 
   constructor(cipher: CipherName, key: Uint8Array) {
     checkKey(key);
     this.#cipher = cipher;
     this.#key = createSecretKey(key);
-    this.#nonce = new NonceBuffer(cipher);
   }
 
   seal(nonce: number | bigint, associatedData: Uint8Array, plaintext: Uint8Array): Uint8Array {
-    return sealWithNonce(this.#cipher, this.#key, this.#nonce.set(nonce), associatedData, plaintext);
+    return sealWithNonce(this.#cipher, this.#key, NONCES[this.#cipher].set(nonce), associatedData, plaintext);
   }
 
   sealInto(nonce: number, associatedData: Uint8Array, plaintext: Uint8Array, target: Uint8Array, at: number): void {
-    sealInto(this.#cipher, this.#key, this.#nonce.set(nonce), associatedData, plaintext, target, at);
+    sealInto(this.#cipher, this.#key, NONCES[this.#cipher].set(nonce), associatedData, plaintext, target, at);
   }
 
   open(nonce: number | bigint, associatedData: Uint8Array, ciphertext: Uint8Array): Uint8Array {
-    return openWithNonce(this.#cipher, this.#key, this.#nonce.set(nonce), associatedData, ciphertext);
+    return openWithNonce(this.#cipher, this.#key, NONCES[this.#cipher].set(nonce), associatedData, ciphertext);
   }
 }
 
