@@ -10,12 +10,15 @@ export interface KeepAlivePolicy {
   readonly answerMs: Millis;
 }
 
+const LOSSY: KeepAlivePolicy = { idleMs: 5_000, answerMs: 10_000 };
+const RELIABLE: KeepAlivePolicy = { idleMs: 10_000, answerMs: 5_000 };
+
 /**
  * A dead link is found within 15 s of silence, whatever its kind. UDP mappings may be forgotten after 30 s, and a lost UDP path
  * tells nobody: there we ask more often.
  */
 export function keepAlivePolicy(kind: LinkKind): KeepAlivePolicy {
-  return kind === "udp" || kind === "webrtc" ? { idleMs: 5_000, answerMs: 10_000 } : { idleMs: 10_000, answerMs: 5_000 };
+  return kind === "udp" || kind === "webrtc" ? LOSSY : RELIABLE;
 }
 
 /** Least time for an answer: a busy process or a full queue on the way is not a dead link. */

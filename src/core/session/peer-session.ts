@@ -10,7 +10,7 @@ import { goodbyeError } from "./goodbye.js";
 import { InstancePair } from "./instance-pair.js";
 import type { Freshness } from "./late-queue.js";
 import { LinkSet } from "./link-set.js";
-import { type Conversation, linkVisitor } from "./link-visitor.js";
+import { type Conversation, LinkVisitor } from "./link-visitor.js";
 import {
   type GoodbyeReason,
   type Hello,
@@ -30,8 +30,6 @@ import type { SessionState } from "./session-state.js";
 import { CONTROL_KINDS, Traffic } from "./traffic.js";
 import { Usage } from "./usage.js";
 
-const HELLO_TIMEOUT_MS: Millis = 10_000;
-
 /** What has arrived of a conversation that begins. */
 const NOTHING: Hello["received"] = [0, 0, 0];
 
@@ -44,6 +42,13 @@ export class PeerSession {
   readonly #conversation: Conversation = {
     isOver: () => this.#isOver,
     traffic: () => this.#traffic,
+    received: (link, bytes, visitor) => this.#receive(link, bytes, visitor),
+    drained: (link) => {
+      link.writable = true;
+      link.answer();
+      if (link === this.#links.active) this.#flusher.now();
+    },
+    dropped: (link, error) => this.#links.drop(link, error),
     hello: (link, hello) => this.#hello(link, hello),
     acknowledged: () => this.#flusher.soon(),
     retired: (link) => this.#links.remoteRetired(link),
@@ -173,29 +178,11 @@ export class PeerSession {
    */
   adopt(channel: SessionChannel, rank: number): ChannelOwner {
     const { clock } = this.#context;
-    const link: SessionLink = new SessionLink(channel, rank, this.#linkCount++, clock, (error) => this.#links.drop(link, error));
+    const link = new SessionLink(channel, rank, this.#linkCount++, clock, this.#conversation);
     this.#links.add(link);
-    const greeting = clock.after(HELLO_TIMEOUT_MS, () =>
-      this.#links.drop(link, new NetworkError("ERR_HANDSHAKE_TIMEOUT", "no hello")),
-    );
-    const visitor = linkVisitor(link, greeting, this.#conversation);
+    const visitor = new LinkVisitor(link, clock, this.#conversation);
     if (channel.initiator) this.#greet(link);
-    return {
-      record: (bytes) => this.#receive(link, bytes, visitor),
-      // One that overtakes the hello is of no conversation that we know of; it is not acknowledged, and comes again.
-      datagram: (bytes) => {
-        if (link.stage !== "greeting") this.#receive(link, bytes, null);
-      },
-      drain: () => {
-        link.writable = true;
-        link.answer();
-        if (link === this.#links.active) this.#flusher.now();
-      },
-      closed: (error) => {
-        greeting.cancel();
-        this.#links.drop(link, error);
-      },
-    };
+    return visitor;
   }
 
   /** Asks the path in use for a sign of life: it may have died unnoticed. */

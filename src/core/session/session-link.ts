@@ -13,6 +13,21 @@ export type SessionChannel = Pick<SecureChannel, "link" | "initiator" | "maxReco
   readonly datagrams: Datagrams | undefined;
 };
 
+/** What a link is of. */
+export interface LinkOwner {
+  /** The link is over: it no longer answers, or it ended. */
+  dropped(link: SessionLink, error: NetworkError | null): void;
+}
+
+/** One that has no answer yet, and who waits for it. */
+interface Ping {
+  readonly token: number;
+  readonly sentAt: Millis;
+  readonly done: ((rttMs: Millis) => void)[];
+}
+
+const NO_PINGS: readonly Ping[] = [];
+
 //  greeting ──both hellos──▶ open ──a better link took over──▶ retiring ──both retired──▶ closed
 export type LinkStage = "greeting" | "open" | "retiring";
 
@@ -31,21 +46,21 @@ export class SessionLink {
   writable = true;
   readonly #clock: Clock;
   readonly #policy: KeepAlivePolicy;
-  readonly #dead: (error: NetworkError) => void;
+  readonly #owner: LinkOwner;
   #timer: Timer | null = null;
   #lastHeard: Millis;
   #pingedAt: Millis | null = null;
   #token = 0;
-  /** Pings without an answer, oldest first, and who waits for each. */
-  readonly #waiting = new Map<number, { readonly sentAt: Millis; readonly done: ((rttMs: Millis) => void)[] }>();
+  /** Pings without an answer, oldest first. */
+  #waiting: readonly Ping[] = NO_PINGS;
   /** The last ping of the other side that has no answer yet. */
   #unanswered: number | null = null;
   #rttMs: Millis | null = null;
   #shortest: { readonly rttMs: Millis; readonly at: Millis } | null = null;
   #measuredAt = Number.NEGATIVE_INFINITY;
 
-  /** @param dead - called when the link no longer answers */
-  constructor(channel: SessionChannel, rank: number, order: number, clock: Clock, dead: (error: NetworkError) => void) {
+  /** @param owner - told when the link no longer answers */
+  constructor(channel: SessionChannel, rank: number, order: number, clock: Clock, owner: LinkOwner) {
     this.channel = channel;
     this.rank = rank;
     this.order = order;
@@ -53,7 +68,7 @@ export class SessionLink {
     this.#policy = keepAlivePolicy(channel.link.kind);
     this.since = clock.now();
     this.#lastHeard = this.since;
-    this.#dead = dead;
+    this.#owner = owner;
     this.#timer = clock.after(this.#policy.idleMs, () => this.#tick());
   }
 
@@ -69,7 +84,7 @@ export class SessionLink {
   /** Measures the round trip while bulk data flows, which alone cares: now and then is enough. */
   measure(): void {
     const now = this.#clock.now();
-    if (this.#waiting.size > 0 || now - this.#measuredAt < MEASURE_EVERY_MS) return;
+    if (this.#waiting.length > 0 || now - this.#measuredAt < MEASURE_EVERY_MS) return;
     this.#measuredAt = now;
     this.ping();
   }
@@ -82,7 +97,7 @@ export class SessionLink {
     const askedAt = this.#clock.now();
     const deadline = this.#clock.after(answerMs, () => {
       // On a slow path the answer may queue behind data, which is as good.
-      if (this.#lastHeard <= askedAt) this.#dead(new NetworkError("ERR_CLOSED_TIMEOUT"));
+      if (this.#lastHeard <= askedAt) this.#dead();
     });
     this.ping(() => {
       deadline.cancel();
@@ -102,31 +117,31 @@ export class SessionLink {
     const now = this.#clock.now();
     // The first one counts: somebody who asks again and again must not put off the verdict on a dead link.
     this.#pingedAt ??= now;
-    if (this.#waiting.size >= MAX_PINGS) {
-      const last = [...this.#waiting.values()].at(-1);
-      if (done) last?.done.push(done);
+    if (this.#waiting.length >= MAX_PINGS) {
+      if (done) this.#waiting.at(-1)?.done.push(done);
       return;
     }
     const token = this.#token;
     this.#token = (token + 1) >>> 0;
-    this.#waiting.set(token, { sentAt: now, done: done ? [done] : [] });
+    this.#waiting = [...this.#waiting, { token, sentAt: now, done: done ? [done] : [] }];
     this.send((writer) => writePing(writer, token));
   }
 
   /** An answer to the ping with this token, and to those before it. */
   pong(token: number): void {
-    if (!this.#waiting.has(token)) return;
-    for (const [sent, ping] of [...this.#waiting]) {
-      this.#waiting.delete(sent);
-      const rttMs = this.#clock.now() - ping.sentAt;
-      if (sent === token) {
+    const answered = this.#waiting.findIndex((ping) => ping.token === token) + 1;
+    if (answered === 0) return;
+    const pings = this.#waiting.slice(0, answered);
+    this.#waiting = answered < this.#waiting.length ? this.#waiting.slice(answered) : NO_PINGS;
+    const now = this.#clock.now();
+    for (const ping of pings) {
+      const rttMs = now - ping.sentAt;
+      if (ping.token === token) {
         this.#rttMs = smoothRtt(this.#rttMs, rttMs);
-        const now = this.#clock.now();
         const old = this.#shortest === null || now - this.#shortest.at > SHORTEST_KEPT_MS;
         if (old || rttMs <= (this.#shortest?.rttMs ?? 0)) this.#shortest = { rttMs, at: now };
       }
       for (const done of ping.done) done(rttMs);
-      if (sent === token) return;
     }
   }
 
@@ -161,13 +176,17 @@ export class SessionLink {
   stop(): void {
     this.#timer?.cancel();
     this.#timer = null;
-    this.#waiting.clear();
+    this.#waiting = NO_PINGS;
+  }
+
+  #dead(): void {
+    this.#owner.dropped(this, new NetworkError("ERR_CLOSED_TIMEOUT"));
   }
 
   #tick(): void {
     const action = keepAliveAction(this.#policy, this.#clock.now(), this.#lastHeard, this.#pingedAt, this.#rttMs);
     if (action.kind === "dead") {
-      this.#dead(new NetworkError("ERR_CLOSED_TIMEOUT"));
+      this.#dead();
       return;
     }
     if (action.kind === "ping") this.ping();
