@@ -157,10 +157,10 @@ export class SimPeer {
         buffers: new BufferPool(1024, 4),
         idAt: (bytes, at) => this.idOf(new DataView(bytes.buffer).getUint32(bytes.byteOffset + at)),
         ended: new EndedInstances(this.#pair.clock),
-        held: { bytes: 0 },
         partials: new PartialBudget(Number.POSITIVE_INFINITY),
         ...this.#options,
       },
+      { bytes: 0 },
       {
         status: ifAlive((status, error) => {
           if (session !== this.session) return;

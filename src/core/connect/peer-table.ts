@@ -5,20 +5,22 @@ import type { SecureChannel } from "../channel/secure-channel.js";
 import { NetworkError } from "../errors.js";
 import type { ConnectionStatus, PeerId, PeerInfo } from "../events.js";
 import type { LinkKind } from "../path/link.js";
-import { PeerSession } from "../session/peer-session.js";
+import type { PeerSession } from "../session/peer-session.js";
 import { writeGoodbye } from "../session/record.js";
 import type { ChannelOwner, SessionContext } from "../session/session-context.js";
+import type { HeldBytes } from "../session/traffic-context.js";
 import type { ByteStream } from "../stream/byte-stream.js";
-import { PathUpgrader, type UpgraderContext } from "./path-upgrader.js";
-import { Reconnector, type ReconnectorContext } from "./reconnector.js";
+import type { PathUpgrader, UpgraderContext } from "./path-upgrader.js";
+import type { Reconnector, ReconnectorContext } from "./reconnector.js";
+import { type PeerOwner, TablePeer } from "./table-peer.js";
 
 /** A session and what keeps it on a good path. */
 export interface Peer {
   readonly session: PeerSession;
   readonly upgrader: PathUpgrader;
   readonly reconnector: Reconnector;
-  /** URLs that have led to this peer, newest first. */
-  readonly dialled: Set<string>;
+  /** URLs that have led to this peer. */
+  dialled: readonly string[];
   /** Whether `sendMessage` has returned `false` and nobody was told since that there is room. */
   blocked: boolean;
   /** Whether the application knows of this session. */
@@ -58,11 +60,11 @@ export interface PeerTableHandlers {
 }
 
 export interface PeerTableContext {
-  readonly session: Omit<SessionContext, "held">;
+  readonly session: SessionContext;
   readonly upgrader: UpgraderContext;
   /** Whether sessions look for better paths by themselves. */
   readonly upgrade: boolean;
-  readonly reconnector: Omit<ReconnectorContext, "connect">;
+  readonly reconnector: ReconnectorContext;
   readonly maxConnections: number;
   /** Whether a new session may take the place of an idle one. */
   readonly evictIdle: boolean;
@@ -75,14 +77,16 @@ export interface PeerTableContext {
 export class PeerTable {
   readonly #context: PeerTableContext;
   readonly #handlers: PeerTableHandlers;
-  readonly #peers = new Map<PeerId, Peer>();
+  readonly #owner: PeerOwner;
+  readonly #peers = new Map<PeerId, TablePeer>();
   /** What each peer has sent and the application has not taken; a peer that left takes a place for as long as there is some. */
-  readonly #held = new Map<PeerId, { bytes: number }>();
+  readonly #held = new Map<PeerId, HeldBytes>();
   readonly #waiting = new Map<PeerId, Set<(error: NetworkError | null) => void>>();
 
   constructor(context: PeerTableContext, handlers: PeerTableHandlers) {
     this.#context = context;
     this.#handlers = handlers;
+    this.#owner = { context, handlers, statusChanged: (...change) => this.#status(...change) };
   }
 
   get(peerId: PeerId): Peer | undefined {
@@ -162,49 +166,17 @@ export class PeerTable {
     return first !== undefined;
   }
 
-  #create(peerId: PeerId): Peer {
+  #create(peerId: PeerId): TablePeer {
     const held = this.#held.get(peerId) ?? { bytes: 0 };
     this.#held.set(peerId, held);
-    const session: PeerSession = new PeerSession(
-      peerId,
-      { ...this.#context.session, held },
-      {
-        status: (status, error) => this.#status(peerId, status, error),
-        path: (path, previous) => {
-          peer.upgrader.history.moved(path, session.remoteAddress);
-          if (path === "relay" && previous !== null) this.#context.doubtRelays();
-          this.#handlers.path(peerId, path, previous);
-          if (this.#context.upgrade) peer.upgrader.pathChanged();
-        },
-        message: (bytes) => this.#handlers.message(peerId, bytes),
-        control: (bytes) => peer.upgrader.receive(bytes),
-        stream: (stream) => this.#handlers.stream(stream),
-        hearsDelivered: () => this.#handlers.hearsDelivered(),
-        delivered: (messageId) => this.#handlers.delivered(peerId, messageId),
-        failed: (messageId, error) => this.#handlers.failed(peerId, messageId, error),
-        restarted: () => {
-          peer.upgrader.restarted();
-          this.#handlers.restarted(peerId);
-        },
-        acknowledged: () => this.#handlers.acknowledged(peerId, peer),
-      },
-    );
-    const connect = (signal: AbortSignal): Promise<unknown> => this.#context.reconnect(peerId, signal);
-    const peer: Peer = {
-      session,
-      upgrader: new PathUpgrader(session, this.#context.upgrader),
-      reconnector: new Reconnector(session, { ...this.#context.reconnector, connect }),
-      dialled: new Set(),
-      blocked: false,
-      told: false,
-    };
+    const peer = new TablePeer(peerId, held, this.#owner);
     this.#peers.set(peerId, peer);
     return peer;
   }
 
-  #status(peerId: PeerId, status: ConnectionStatus, error: NetworkError | null): void {
-    const peer = this.#peers.get(peerId);
-    if (!peer) return;
+  #status(peer: TablePeer, status: ConnectionStatus, error: NetworkError | null): void {
+    const { peerId } = peer;
+    if (this.#peers.get(peerId) !== peer) return;
     if (status === "disconnected") {
       // Out of the table first: a callback may want to connect anew.
       this.#peers.delete(peerId);

@@ -10,6 +10,10 @@ export interface ReconnectorContext {
   readonly random: Random;
   readonly baseMs: Millis;
   readonly maxMs: Millis;
+}
+
+/** Who is to come back. */
+export interface Reachable {
   /** One attempt, over all ways that are known. */
   connect(signal: AbortSignal): Promise<unknown>;
 }
@@ -19,14 +23,16 @@ export interface ReconnectorContext {
 export class Reconnector {
   readonly #session: PeerSession;
   readonly #context: ReconnectorContext;
+  readonly #peer: Reachable;
   #timer: Timer | null = null;
   #retryAt: Millis = 0;
   #running: AbortController | null = null;
   #failures = 0;
 
-  constructor(session: PeerSession, context: ReconnectorContext) {
+  constructor(session: PeerSession, context: ReconnectorContext, peer: Reachable) {
     this.#session = session;
     this.#context = context;
+    this.#peer = peer;
   }
 
   /** When it tries again, in monotonic ms; `null` where nothing is planned. */
@@ -73,7 +79,7 @@ export class Reconnector {
   #attempt(): void {
     const controller = new AbortController();
     this.#running = controller;
-    this.#context.connect(controller.signal).then(
+    this.#peer.connect(controller.signal).then(
       () => this.#ended(controller),
       (error: unknown) => {
         if (controller.signal.aborted) return;

@@ -30,7 +30,8 @@ export class Ways {
   byUrl(url: string, expected: PeerId | null): Attempt<PeerId> {
     return async (signal) => {
       const peerId = await this.#open(await this.#dialer.dial(url, signal), expected, signal);
-      this.#peers.get(peerId)?.dialled.add(url);
+      const peer = this.#peers.get(peerId);
+      if (peer && !peer.dialled.includes(url)) peer.dialled = [...peer.dialled, url];
       return peerId;
     };
   }

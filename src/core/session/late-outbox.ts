@@ -50,8 +50,10 @@ export class LateOutbox {
   /** The lowest number in the lane, or lower, and where the last numbered message there ends. */
   #laneNumber = 0;
   #laneEnd = 0;
-  /** The place in the lane from which on messages with a key are numbered; `null` as long as there were no datagrams. */
-  #numberedFrom: number | null = null;
+  /** Whether there were datagrams: from then on messages with a key are numbered in the lane as well. */
+  #numbering = false;
+  /** Where the last message with a key and without a number ends in the lane. */
+  #unnumberedEnd = 0;
   #rttMs = FIRST_RTT_MS;
   #timer: Timer | null = null;
 
@@ -78,9 +80,9 @@ export class LateOutbox {
   /** Sends what waits, as far as datagrams may carry it. */
   fly(datagrams: Datagrams): void {
     const lane = this.#lane;
-    this.#numberedFrom ??= lane.end;
+    this.#numbering = true;
     // Older messages of a key may be in the lane: nothing overtakes those.
-    if (lane.acked < this.#numberedFrom) return;
+    if (lane.acked < this.#unnumberedEnd) return;
     const most = Math.min(lane.windowBytes, datagrams.maxBytes) - NUMBER_BYTES;
     const mayFly = ({ bytes, key }: LateMessage): boolean =>
       bytes.length <= most && lane.acked >= (this.#keys.get(key)?.laneEnd ?? 0);
@@ -177,8 +179,12 @@ export class LateOutbox {
   // ---- into the lane ---------------------------------------------------------------------------------------------------
 
   #toLane(message: LateMessage): void {
-    if (this.#numberedFrom !== null && message.key !== null) this.#land(this.#number(message));
-    else this.#lane.pushMessage(message.bytes);
+    if (this.#numbering && message.key !== null) {
+      this.#land(this.#number(message));
+      return;
+    }
+    this.#lane.pushMessage(message.bytes);
+    if (message.key !== null) this.#unnumberedEnd = this.#lane.end;
   }
 
   #land({ bytes, key, number }: Flyer): void {

@@ -28,6 +28,8 @@ import type { ChannelOwner, SessionContext, SessionHandlers } from "./session-co
 import { type SessionChannel, SessionLink } from "./session-link.js";
 import type { SessionState } from "./session-state.js";
 import { CONTROL_KINDS, Traffic } from "./traffic.js";
+import type { HeldBytes } from "./traffic-context.js";
+import { TrafficForwarder } from "./traffic-forwarder.js";
 import { Usage } from "./usage.js";
 
 /** What has arrived of a conversation that begins. */
@@ -36,6 +38,7 @@ const NOTHING: Hello["received"] = [0, 0, 0];
 export class PeerSession {
   readonly peerId: PeerId;
   readonly #context: SessionContext;
+  readonly #held: HeldBytes;
   readonly #handlers: SessionHandlers;
   readonly #links: LinkSet;
   readonly #flusher: Flusher;
@@ -65,15 +68,16 @@ export class PeerSession {
   #linkCount = 0;
   readonly usage: Usage;
 
-  constructor(peerId: PeerId, context: SessionContext, handlers: SessionHandlers) {
+  constructor(peerId: PeerId, context: SessionContext, held: HeldBytes, handlers: SessionHandlers) {
     this.peerId = peerId;
     this.#context = context;
+    this.#held = held;
     this.#handlers = handlers;
     this.#instances = new InstancePair(context.random);
     this.usage = new Usage(context.clock.now());
-    this.#traffic = this.#freshTraffic();
     const source = (): FlushSource => ({ link: this.#links.active, traffic: this.#traffic });
     this.#flusher = new Flusher(context.clock, context.recordWriter, source);
+    this.#traffic = this.#freshTraffic();
     this.#links = new LinkSet(context.ownId < peerId, {
       activated: (link) => this.#activated(link),
       linkless: (error) => this.#linkless(error),
@@ -209,15 +213,8 @@ export class PeerSession {
   }
 
   #freshTraffic(): Traffic {
-    return new Traffic(this.peerId, this.#context.ownId < this.peerId, this.#context.clock, this.#context, {
-      ...this.#handlers,
-      message: (bytes) => {
-        this.usage.received(bytes.length);
-        return this.#handlers.message(bytes);
-      },
-      windowGrew: () => this.#flusher.acknowledge(),
-      wake: () => this.#flusher.soon(),
-    });
+    const handlers = new TrafficForwarder(this.#handlers, this.usage, this.#flusher);
+    return new Traffic(this.peerId, this.#context.ownId < this.peerId, this.#context, this.#held, handlers);
   }
 
   // ---- greeting and resuming -------------------------------------------------------------------------------------------

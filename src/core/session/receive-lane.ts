@@ -16,7 +16,8 @@ export class ReceiveLane {
   readonly #message: (bytes: Uint8Array) => void;
   readonly #budget: PartialBudget;
   readonly #order: InOrder;
-  readonly #prefix = new Uint8Array(LENGTH_PREFIX_BYTES);
+  /** The first bytes of a length that lies in two records, and how many they are. */
+  #prefix = 0;
   #prefixBytes = 0;
   /** Length of the message that is arriving; -1 while its length is not known. */
   #length = -1;
@@ -70,14 +71,16 @@ export class ReceiveLane {
     while (at < bytes.length || this.#length === 0) {
       if (this.#length < 0) {
         if (this.#prefixBytes === 0 && bytes.length - at >= LENGTH_PREFIX_BYTES) {
-          this.#announce(bytes, at);
+          this.#announce(readLengthPrefix(bytes, at));
           at += LENGTH_PREFIX_BYTES;
           continue;
         }
-        while (this.#prefixBytes < LENGTH_PREFIX_BYTES && at < bytes.length)
-          this.#prefix[this.#prefixBytes++] = bytes[at++] as number;
+        while (this.#prefixBytes < LENGTH_PREFIX_BYTES && at < bytes.length) {
+          this.#prefix = this.#prefix * 256 + (bytes[at++] as number);
+          this.#prefixBytes++;
+        }
         if (this.#prefixBytes < LENGTH_PREFIX_BYTES) return;
-        this.#announce(this.#prefix, 0);
+        this.#announce(this.#prefix);
         continue;
       }
       const missing = this.#length - this.#partialBytes;
@@ -91,10 +94,10 @@ export class ReceiveLane {
     }
   }
 
-  #announce(bytes: Uint8Array, at: number): void {
-    const length = readLengthPrefix(bytes, at);
+  #announce(length: number): void {
     if (length > this.#maxMessageBytes) throw new NetworkError("ERR_MESSAGE_TOO_LARGE", `${length} bytes announced`);
     this.#length = length;
+    this.#prefix = 0;
     this.#prefixBytes = 0;
   }
 

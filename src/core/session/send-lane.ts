@@ -23,6 +23,9 @@ export interface Room {
   at: number;
 }
 
+/** One for all lanes. */
+const ROOM: Room = { bytes: EMPTY_BYTES, at: 0 };
+
 /** Is shown a message where it lies; its first 64 bytes, or all of fewer, are in one piece. */
 export type MessageVisitor = (bytes: Uint8Array, at: number) => void;
 
@@ -33,7 +36,6 @@ export class SendLane extends SendBuffer {
   #open: Part | null = null;
   /** Where the first message begins that is not known to have arrived. */
   #next = 0;
-  readonly #room: Room = { bytes: EMPTY_BYTES, at: 0 };
 
   /** @param delivered - is shown each message, in order, when all of it has arrived */
   constructor(pool: BufferPool, delivered: MessageVisitor) {
@@ -46,11 +48,10 @@ export class SendLane extends SendBuffer {
    * Begins a message. Its head is to be written at once, and all that follows by {@link write}.
    * @param length - of the whole message
    * @param headBytes - how many of its bytes the caller wants to write itself: at least 64 or all of them, at most 512
-   * @returns where they go; valid until the next call
+   * @returns where they go; valid until the next call, on whichever lane
    */
   begin(length: number, headBytes: number): Room {
     const part = this.#partWith(LENGTH_PREFIX_BYTES + headBytes);
-    const room = this.#room;
     const { bytes } = part;
     const at = part.end - part.start;
     bytes[at] = length >>> 24;
@@ -58,9 +59,9 @@ export class SendLane extends SendBuffer {
     bytes[at + 2] = length >>> 8;
     bytes[at + 3] = length;
     this.grow(part, LENGTH_PREFIX_BYTES + headBytes);
-    room.bytes = bytes;
-    room.at = at + LENGTH_PREFIX_BYTES;
-    return room;
+    ROOM.bytes = bytes;
+    ROOM.at = at + LENGTH_PREFIX_BYTES;
+    return ROOM;
   }
 
   /** Goes on with the message that was begun. @param bytes - are copied */

@@ -8,7 +8,7 @@ import type { ConnectionStatus, PeerId } from "../events.js";
 import { plainMessageIdAt } from "../message/envelope.js";
 import type { NetworkLimits } from "../options.js";
 import type { LinkKind } from "../path/link.js";
-import type { Clock, Millis, Random, Runtime } from "../runtime.js";
+import type { Millis, Random, Runtime } from "../runtime.js";
 import type { ByteStream } from "../stream/byte-stream.js";
 import { EndedInstances } from "./ended-instances.js";
 import { PartialBudget } from "./partial-budget.js";
@@ -16,7 +16,6 @@ import type { TrafficLimits } from "./traffic-context.js";
 
 /** What a session is told once and for all. */
 export interface SessionContext extends TrafficLimits {
-  readonly clock: Clock;
   readonly random: Random;
   readonly ownId: PeerId;
   readonly ownName: string;
@@ -69,7 +68,7 @@ export function sessionContext(
   ownName: string,
   limits: NetworkLimits,
   buffers: BufferPool,
-): Omit<SessionContext, "held"> {
+): SessionContext {
   return {
     clock,
     random,

@@ -2,18 +2,23 @@
 
 import type { BufferPool } from "../buffer-pool.js";
 import type { NetworkError } from "../errors.js";
+import type { Clock } from "../runtime.js";
 import type { StreamTableHandlers } from "../stream/stream-table.js";
 import type { PartialBudget } from "./partial-budget.js";
 
+/** Of one peer: what its messages take that the application has not taken. They outlive a session, and so does their count. */
+export interface HeldBytes {
+  bytes: number;
+}
+
 export interface TrafficLimits {
+  readonly clock: Clock;
   /** The id of the message whose envelope begins there; `null` for one that the application does not know by an id. */
   readonly idAt: (bytes: Uint8Array, at: number) => string | null;
   /** Bytes that the other side may send, per lane, ahead of what was handed on. */
   readonly receiveBufferBytes: number;
   /** Largest application message, encoded. */
   readonly maxMessageBytes: number;
-  /** Bytes of this peer's messages that the application has not taken; they outlive a session, and so does their count. */
-  readonly held: { bytes: number };
   /** Shared by all sessions of a manager. */
   readonly partials: PartialBudget;
   /** What is queued lies in these; shared by all sessions of a manager. */

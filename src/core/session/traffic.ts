@@ -3,10 +3,11 @@
 import { type ByteWriter, concatBytes } from "../bytes.js";
 import { NetworkError } from "../errors.js";
 import type { PeerId } from "../events.js";
-import type { Clock, Millis } from "../runtime.js";
+import type { Millis } from "../runtime.js";
 import { encodeStreamControl } from "../stream/stream-control.js";
 import { StreamTable } from "../stream/stream-table.js";
 import { BulkLimit } from "./bulk-limit.js";
+import { LaneWaiters } from "./lane-waiters.js";
 import { LateOutbox } from "./late-outbox.js";
 import { envelopeAt, isNumbered, NUMBER_BYTES, NumberedInbox } from "./numbered.js";
 import { ReceiveLane } from "./receive-lane.js";
@@ -25,7 +26,7 @@ import {
 } from "./record.js";
 import { type MessageVisitor, SendLane } from "./send-lane.js";
 import type { SessionChannel } from "./session-link.js";
-import type { TrafficHandlers, TrafficLimits } from "./traffic-context.js";
+import type { HeldBytes, TrafficHandlers, TrafficLimits } from "./traffic-context.js";
 
 /** Largest message between sessions: an SDP with many candidates fits. */
 const MAX_CONTROL_BYTES = 64 * 1024;
@@ -47,69 +48,78 @@ const ACK_AFTER_BULK_BYTES = 32 * 1024;
 /** What a message that waits for the application counts in the window beside its bytes: many empty ones take memory, too. */
 const HELD_OVERHEAD_BYTES = 128;
 
-interface Waiter {
-  readonly lane: Lane;
-  readonly end: number;
-  readonly done: (error: NetworkError | null) => void;
-}
+/** For the lane of what the sessions say to each other. */
+const untold: MessageVisitor = () => undefined;
 
 export class Traffic {
   readonly #limits: TrafficLimits;
   readonly #handlers: TrafficHandlers;
-  readonly #inbox = new NumberedInbox();
-  readonly #clock: Clock;
+  readonly #peerId: PeerId;
+  readonly #weAreSmaller: boolean;
   readonly #bulkLimit = new BulkLimit();
   readonly #send: readonly [SendLane, SendLane, SendLane];
   readonly #receive: readonly [ReceiveLane, ReceiveLane, ReceiveLane];
   readonly #ackDue: [boolean, boolean, boolean] = [false, false, false];
-  /** Bytes of messages that the application has not taken. */
-  readonly #held: { bytes: number };
+  readonly #held: HeldBytes;
   #unackedBytes = 0;
   #unackedBulkBytes = 0;
-  #waiters: Waiter[] = [];
+  readonly #waiters = new LaneWaiters();
   /** Why nothing passes any more; `null` as long as something does. */
   #over: NetworkError | null = null;
   #streamsFirst = false;
-  /** Messages that may be dropped or replaced until they are sent. */
-  readonly late: LateOutbox;
-  /** The streams of bytes beside the messages. */
-  readonly streams: StreamTable;
+  // Most sessions need none of these: they are made for the first message or stream.
+  #inbox: NumberedInbox | null = null;
+  #late: LateOutbox | null = null;
+  #streams: StreamTable | null = null;
 
   /** @param weAreSmaller - whether our PeerId comes before the other side's: streams that we open have even numbers then */
-  constructor(peerId: PeerId, weAreSmaller: boolean, clock: Clock, limits: TrafficLimits, handlers: TrafficHandlers) {
+  constructor(peerId: PeerId, weAreSmaller: boolean, limits: TrafficLimits, held: HeldBytes, handlers: TrafficHandlers) {
+    this.#peerId = peerId;
+    this.#weAreSmaller = weAreSmaller;
     this.#limits = limits;
     this.#handlers = handlers;
-    this.#clock = clock;
-    this.#held = limits.held;
+    this.#held = held;
     const delivered: MessageVisitor = (bytes, at) => {
       if (!handlers.hearsDelivered()) return;
       const id = limits.idAt(bytes, envelopeAt(bytes, at));
       if (id !== null) handlers.delivered(id);
     };
     this.#send = [
-      new SendLane(limits.buffers, () => undefined),
+      new SendLane(limits.buffers, untold),
       new SendLane(limits.buffers, delivered),
       new SendLane(limits.buffers, delivered),
     ];
-    this.late = new LateOutbox(clock, this.#send[LANE_INTERACTIVE], handlers);
-    const window = limits.receiveBufferBytes;
     const message = (bytes: Uint8Array): void => this.#message(bytes);
     const longest = limits.maxMessageBytes + NUMBER_BYTES;
     this.#receive = [
-      new ReceiveLane(MAX_CONTROL_BYTES, window, (bytes) => this.#control(bytes), limits.partials),
-      new ReceiveLane(longest, window, message, limits.partials),
-      new ReceiveLane(longest, window, message, limits.partials),
+      new ReceiveLane(MAX_CONTROL_BYTES, limits.receiveBufferBytes, (bytes) => this.#control(bytes), limits.partials),
+      new ReceiveLane(longest, limits.receiveBufferBytes, message, limits.partials),
+      new ReceiveLane(longest, limits.receiveBufferBytes, message, limits.partials),
     ];
-    this.streams = new StreamTable(peerId, weAreSmaller, {
+  }
+
+  /** Messages that may be dropped or replaced until they are sent. */
+  get late(): LateOutbox {
+    this.#late ??= new LateOutbox(this.#limits.clock, this.#send[LANE_INTERACTIVE], this.#handlers);
+    return this.#late;
+  }
+
+  /** The streams of bytes beside the messages. */
+  get streams(): StreamTable {
+    if (this.#streams) return this.#streams;
+    const streams = new StreamTable(this.#peerId, this.#weAreSmaller, {
       control: (control) => {
         // Much of it answers the other side: one that asks and asks and takes no answer is cut off.
         if (this.#send[LANE_CONTROL].pendingBytes > MAX_CONTROL_PENDING_BYTES)
           throw new NetworkError("ERR_LIMIT_QUEUE", "streams");
         this.pushControl(CONTROL_KINDS.stream, encodeStreamControl(control));
       },
-      wake: () => handlers.wake(),
-      opened: (stream) => handlers.stream(stream),
+      wake: () => this.#handlers.wake(),
+      opened: (stream) => this.#handlers.stream(stream),
     });
+    if (this.#over) streams.abandon(this.#over);
+    this.#streams = streams;
+    return streams;
   }
 
   #control(bytes: Uint8Array): void {
@@ -122,7 +132,7 @@ export class Traffic {
 
   /** Application bytes queued or unacknowledged. */
   get queuedBytes(): number {
-    return this.#send[LANE_INTERACTIVE].pendingBytes + this.#send[LANE_BULK].pendingBytes + this.late.bytes;
+    return this.#send[LANE_INTERACTIVE].pendingBytes + this.#send[LANE_BULK].pendingBytes + (this.#late?.bytes ?? 0);
   }
 
   /** Where a message of this lane is written to. */
@@ -141,19 +151,16 @@ export class Traffic {
     for (const lane of this.#send) lane.rewind();
     // What was acknowledged on the link before may have died with it, while the other side still sends on one that lives.
     this.#ackDue.fill(true);
-    this.streams.rewind();
+    this.#streams?.rewind();
     this.#bulkLimit.reset();
   }
 
   /** Calls back when everything that is queued in this lane by now has arrived, or never will. Returns how to stop waiting. */
   whenDelivered(lane: Lane, done: (error: NetworkError | null) => void): () => void {
-    const waiter: Waiter = { lane, end: this.#send[lane].end, done };
-    if (this.#send[lane].pendingBytes === 0) done(null);
-    else if (this.#over) done(this.#over);
-    else this.#waiters.push(waiter);
-    return () => {
-      this.#waiters = this.#waiters.filter((other) => other !== waiter);
-    };
+    const send = this.#send[lane];
+    if (send.pendingBytes > 0 && !this.#over) return this.#waiters.add(lane, send.end, done);
+    done(send.pendingBytes > 0 ? this.#over : null);
+    return () => undefined;
   }
 
   /** @throws NetworkError `ERR_FRAME_SEQUENCE` when it acknowledges what was never sent */
@@ -164,24 +171,16 @@ export class Traffic {
     const before = send.acked;
     send.acknowledge(offset, window);
     if (send.acked === before) return;
-    this.#bulkLimit.acknowledged(send.acked - before, this.#clock.now());
-    if (this.#waiters.length > 0) this.#arrived(lane, offset);
+    this.#bulkLimit.acknowledged(send.acked - before, this.#limits.clock.now());
+    this.#waiters.arrived(lane, offset);
     if (lane !== LANE_CONTROL) this.#handlers.acknowledged();
-  }
-
-  #arrived(lane: Lane, offset: number): void {
-    const done = this.#waiters.filter((waiter) => waiter.lane === lane && waiter.end <= offset);
-    this.#waiters = this.#waiters.filter((waiter) => !done.includes(waiter));
-    for (const waiter of done) waiter.done(null);
   }
 
   /** Nothing more will arrive: who waits is told. @returns the ids of the messages whose fate is open, in order of sending per lane */
   abandon(error: NetworkError): string[] {
     this.#over = error;
-    const waiters = this.#waiters;
-    this.#waiters = [];
-    for (const waiter of waiters) waiter.done(error);
-    this.streams.abandon(error);
+    this.#waiters.abandon(error);
+    this.#streams?.abandon(error);
     for (const lane of this.#receive) lane.drop();
     const ids: string[] = [];
     for (const lane of [LANE_INTERACTIVE, LANE_BULK] as const) {
@@ -191,15 +190,15 @@ export class Traffic {
       });
     }
     for (const lane of this.#send) lane.release();
-    return [...ids, ...this.late.stop()];
+    return this.#late ? [...ids, ...this.#late.stop()] : ids;
   }
 
   /** Sends what may go by datagrams, ahead of all records; on a link without them it waits for a record. */
   sendDatagrams({ datagrams }: SessionChannel): void {
-    const ack = this.#inbox.takeAck();
+    const ack = this.#inbox?.takeAck();
     if (!datagrams || this.#over) return;
     if (ack) datagrams.send(ack);
-    this.late.fly(datagrams);
+    this.#late?.fly(datagrams);
   }
 
   /**
@@ -211,9 +210,9 @@ export class Traffic {
     const size = writer.room;
     this.#fillAcks(writer);
     this.#fillLane(writer, LANE_CONTROL, 0, inFlightLimit - this.#inFlightBytes);
-    if (this.#controlSent) this.streams.fillAcks(writer, STREAM_FORMAT);
+    if (this.#controlSent) this.#streams?.fillAcks(writer, STREAM_FORMAT);
     const bulkWaits = this.#send[LANE_BULK].sendableBytes > 0;
-    this.late.fillLane(writer.room);
+    this.#late?.fillLane(writer.room);
     const reserve = bulkWaits ? Math.floor(size / BULK_SHARE) : 0;
     this.#fillLane(writer, LANE_INTERACTIVE, reserve, inFlightLimit - this.#inFlightBytes);
     // One record's worth stays free on the link, so that the others need not wait for bulk data to be acknowledged.
@@ -228,7 +227,7 @@ export class Traffic {
   }
 
   #fillStreams(writer: ByteWriter, inFlightRoom: number): void {
-    if (this.#controlSent) this.streams.fillData(writer, STREAM_FORMAT, inFlightRoom);
+    if (this.#controlSent) this.#streams?.fillData(writer, STREAM_FORMAT, inFlightRoom);
   }
 
   // Streams never speak ahead of what was said about them: one is opened before its data comes, on every link.
@@ -243,7 +242,7 @@ export class Traffic {
 
   /** Bulk data on its way: of the lane and of streams. */
   get bulkInFlightBytes(): number {
-    return this.#send[LANE_BULK].inFlightBytes + this.streams.inFlightBytes;
+    return this.#send[LANE_BULK].inFlightBytes + (this.#streams?.inFlightBytes ?? 0);
   }
 
   #fillAcks(writer: ByteWriter): void {
@@ -296,7 +295,8 @@ export class Traffic {
   }
 
   get ackDue(): boolean {
-    return this.#ackDue[0] || this.#ackDue[1] || this.#ackDue[2] || this.streams.ackDue || this.#inbox.ackDue;
+    if (this.#ackDue[0] || this.#ackDue[1] || this.#ackDue[2]) return true;
+    return (this.#streams?.ackDue ?? false) || (this.#inbox?.ackDue ?? false);
   }
 
   /** @throws NetworkError `ERR_FRAME_SEQUENCE`, `ERR_MESSAGE_TOO_LARGE`, `ERR_MESSAGE_MALFORMED` */
@@ -323,13 +323,17 @@ export class Traffic {
   /** Bytes of a stream have arrived at the other side. @throws NetworkError `ERR_FRAME_SEQUENCE` */
   acknowledgeStream(id: number, offset: number, window: number): void {
     const fresh = this.streams.acknowledge(id, offset, window);
-    if (fresh > 0) this.#bulkLimit.acknowledged(fresh, this.#clock.now());
+    if (fresh > 0) this.#bulkLimit.acknowledged(fresh, this.#limits.clock.now());
   }
 
   #message(bytes: Uint8Array): void {
     // A handler of an earlier message in the same record may have ended the session.
     if (this.#over) return;
-    const envelope = isNumbered(bytes) ? this.#inbox.accept(bytes) : bytes;
+    let envelope: Uint8Array | null = bytes;
+    if (isNumbered(bytes)) {
+      this.#inbox ??= new NumberedInbox();
+      envelope = this.#inbox.accept(bytes);
+    }
     const held = envelope && this.#handlers.message(envelope);
     if (!held) return;
     const cost = bytes.length + HELD_OVERHEAD_BYTES;

@@ -20,24 +20,30 @@ describe("a peer that opens streams and takes none of our answers", () => {
   test("is cut off after a quarter of a MiB of answers, whatever it goes on to send", () => {
     const nothing = (): void => undefined;
     const limits = {
+      clock: new VirtualClock(),
       receiveBufferBytes: 64 * 1024 * 1024,
       maxMessageBytes: 1024,
-      held: { bytes: 0 },
       partials: new PartialBudget(1_000_000),
       buffers: new BufferPool(16_384, 0),
       idAt: () => null,
     };
-    const traffic = new Traffic("evil", true, new VirtualClock(), limits, {
-      message: nothing,
-      control: nothing,
-      hearsDelivered: () => false,
-      delivered: nothing,
-      failed: nothing,
-      acknowledged: nothing,
-      windowGrew: nothing,
-      wake: nothing,
-      stream: () => false,
-    });
+    const traffic = new Traffic(
+      "evil",
+      true,
+      limits,
+      { bytes: 0 },
+      {
+        message: nothing,
+        control: nothing,
+        hearsDelivered: () => false,
+        delivered: nothing,
+        failed: nothing,
+        acknowledged: nothing,
+        windowGrew: nothing,
+        wake: nothing,
+        stream: () => false,
+      },
+    );
     let offset = 0;
     let opened = 0;
     const open = (): void => {
