@@ -61,7 +61,7 @@ export class PathHistory {
   readonly #clock: Clock;
   readonly #beganAt: Millis;
   readonly #attempts: Mutable[] = [];
-  readonly #changes: PathChange[] = [];
+  #changes: readonly PathChange[] = [];
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -75,7 +75,7 @@ export class PathHistory {
 
   /** The paths of late, oldest first. */
   get changes(): readonly PathChange[] {
-    return [...this.#changes];
+    return this.#changes;
   }
 
   /** Ms since the session began. */
@@ -85,8 +85,8 @@ export class PathHistory {
 
   /** The session has another path now, or none. */
   moved(path: LinkKind | null, address: string | null): void {
-    this.#changes.push({ atMs: this.nowMs, path, address });
-    if (this.#changes.length > MAX_KEPT) this.#changes.shift();
+    // An array that grows by pushing takes room for seventeen, and most sessions have one path.
+    this.#changes = [...this.#changes, { atMs: this.nowMs, path, address }].slice(-MAX_KEPT);
   }
 
   /** The same attempt to dial, which is written down when it is made. */

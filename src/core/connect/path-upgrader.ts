@@ -10,17 +10,18 @@ import type { Transport } from "../path/transport.js";
 import type { Clock, Millis, Random, Timer } from "../runtime.js";
 import type { PeerSession } from "../session/peer-session.js";
 import type { Dialer, DialledLink } from "./dialer.js";
+import { HEAD_START_MS, headStart } from "./head-start.js";
 import { Negotiator } from "./negotiator.js";
 import { PathHistory } from "./path-history.js";
 import { decodePathMessage, encodePathMessage, type PathMessage, type PathsMessage } from "./path-message.js";
-import { type Attempt, race, STAGGER_MS } from "./race.js";
+import { type Attempt, race } from "./race.js";
 import type { WhatWorked } from "./what-worked.js";
 
 /** First and largest delay before direct paths are tried again. */
 const RETRY_BASE_MS: Millis = 5_000;
 const RETRY_MAX_MS: Millis = 60_000;
-/** Head start of the side with the smaller PeerId where both can dial, and of dialling where a negotiation could do as well. */
-const HEAD_START_MS: Millis = 1_000;
+const NONE: readonly LinkKind[] = [];
+
 export interface UpgraderContext {
   readonly clock: Clock;
   readonly random: Random;
@@ -53,11 +54,12 @@ export class PathUpgrader {
   readonly #session: PeerSession;
   readonly #context: UpgraderContext;
   #remote: PathsMessage | null = null;
-  readonly #negotiator: Negotiator;
+  /** Made for the first negotiation: most sessions need none. */
+  #negotiator: Negotiator | null = null;
   /** What was tried of late, and which paths there were. */
   readonly history: PathHistory;
   /** Kinds of links that cannot be had between these two networks: not tried again before one of them changes. */
-  readonly hopeless = new Set<LinkKind>();
+  hopeless: readonly LinkKind[] = NONE;
   /** Attempts under way, with the rank that each would lead to. */
   #running: { readonly rank: number; readonly controller: AbortController; over: boolean }[] = [];
   #failures = 0;
@@ -71,24 +73,6 @@ export class PathUpgrader {
     this.#session = session;
     this.#context = context;
     this.history = new PathHistory(context.clock);
-    const { clock } = context;
-    this.#negotiator = new Negotiator(
-      {
-        clock,
-        negotiators: () => this.#negotiators,
-        stunServers: () => context.stunServers(),
-        mayContact: (url) => this.#mayContact(url),
-        // One side offers, so that two offers never cross.
-        offers: context.ownId < session.peerId,
-        tell: (signal) => this.#tell(signal),
-        open: (link, initiator, signal) => context.open(link, initiator, session.peerId, signal),
-        failed: (kind, error) => {
-          this.#learn(kind, error);
-          this.#evaluate();
-        },
-      },
-      this.history,
-    );
   }
 
   /** What the other side has said of itself; `null` before it has. */
@@ -160,7 +144,7 @@ export class PathUpgrader {
   /** The network changed: what failed before may work now. */
   networkChanged(): void {
     if (this.#session.status !== "connected") return;
-    this.hopeless.clear();
+    this.hopeless = NONE;
     this.announce();
     this.#startAgain();
     this.#evaluate();
@@ -170,12 +154,9 @@ export class PathUpgrader {
   receive(bytes: Uint8Array): void {
     const message = decodePathMessage(bytes);
     if (this.#stopped || !message) return;
-    if (message.kind === "signal") {
-      this.#negotiator.receive(message);
-      return;
-    }
+    if (message.kind === "signal") return this.#negotiations().receive(message);
     // It says so again when its network has changed.
-    this.hopeless.clear();
+    this.hopeless = NONE;
     this.#remote = message;
     this.#evaluate();
   }
@@ -183,8 +164,8 @@ export class PathUpgrader {
   /** The other side begins anew, and so does the count of its attempts. */
   restarted(): void {
     this.#remote = null;
-    this.hopeless.clear();
-    this.#negotiator.restarted();
+    this.hopeless = NONE;
+    this.#negotiator?.restarted();
     this.#abandon();
   }
 
@@ -203,7 +184,29 @@ export class PathUpgrader {
   #abandon(): void {
     this.#startAgain();
     this.#giveUp(Number.NEGATIVE_INFINITY);
-    this.#negotiator.stop();
+    this.#negotiator?.stop();
+  }
+
+  #negotiations(): Negotiator {
+    const { peerId } = this.#session;
+    this.#negotiator ??= new Negotiator(
+      {
+        clock: this.#context.clock,
+        negotiators: () => this.#negotiators,
+        stunServers: () => this.#context.stunServers(),
+        mayContact: (url) => this.#mayContact(url),
+        // One side offers, so that two offers never cross.
+        offers: this.#context.ownId < peerId,
+        tell: (signal) => this.#tell(signal),
+        open: (link, initiator, signal) => this.#context.open(link, initiator, peerId, signal),
+        failed: (kind, error) => {
+          this.#learn(kind, error);
+          this.#evaluate();
+        },
+      },
+      this.history,
+    );
+    return this.#negotiator;
   }
 
   get #negotiators(): readonly Transport[] {
@@ -261,7 +264,8 @@ export class PathUpgrader {
   }
 
   #learn(kind: LinkKind, error: unknown): void {
-    if (error instanceof NetworkError && error.code === "ERR_PUNCH_HOPELESS") this.hopeless.add(kind);
+    if (!(error instanceof NetworkError) || error.code !== "ERR_PUNCH_HOPELESS" || this.hopeless.includes(kind)) return;
+    this.hopeless = [...this.hopeless, kind];
   }
 
   #afterAttempts(): void {
@@ -325,12 +329,12 @@ export class PathUpgrader {
       kind: transport.kind,
       rank: transport.rank,
       delayMs: transport.kind === this.#context.worked.get(this.#session.peerId) ? 0 : headStart(transport, someoneCanDial, i),
-      attempt: (signal) => this.#negotiator.offer(transport, signal),
+      attempt: (signal) => this.#negotiations().offer(transport, signal),
     }));
   }
 
   #negotiableWith(remote: PathsMessage): Transport[] {
-    return this.#negotiators.filter(({ kind }) => remote.negotiable.includes(kind) && !this.hopeless.has(kind));
+    return this.#negotiators.filter(({ kind }) => remote.negotiable.includes(kind) && !this.hopeless.includes(kind));
   }
 
   #otherSideCanDial(remote: PathsMessage): boolean {
@@ -340,10 +344,4 @@ export class PathUpgrader {
 
 function schemeOf(url: string): string {
   return url.slice(0, url.indexOf(":"));
-}
-
-/** Dialling costs least and WebRTC most: what costs more waits for what may be there before it. */
-function headStart(transport: Transport, someoneCanDial: boolean, place: number): Millis {
-  if (transport.kind === "webrtc") return someoneCanDial || place > 0 ? HEAD_START_MS : 0;
-  return someoneCanDial ? STAGGER_MS : 0;
 }

@@ -9,8 +9,7 @@ import type { PathReport, SideReport } from "./report.js";
 
 export function explainPath({ session, upgrader, reconnector }: Peer, facts: Facts): PathReport {
   const { runtime, options } = facts;
-  const { history, remote } = upgrader;
-  const hopeless = [...upgrader.hopeless];
+  const { history, remote, hopeless } = upgrader;
   const { attempts } = history;
   const retryAt = reconnector.retryAt ?? upgrader.retryAt;
   const isPoor = session.pathRank >= RELAY_RANK;

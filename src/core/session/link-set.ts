@@ -19,7 +19,7 @@ export interface LinkSetHandlers {
 export class LinkSet {
   readonly #weAreSmaller: boolean;
   readonly #handlers: LinkSetHandlers;
-  #links: SessionLink[] = [];
+  #links: readonly SessionLink[] = [];
   #active: SessionLink | null = null;
 
   /** @param weAreSmaller - whether our PeerId comes before the other side's: it settles which of two equal links stays */
@@ -37,7 +37,7 @@ export class LinkSet {
   }
 
   add(link: SessionLink): void {
-    this.#links.push(link);
+    this.#links = [...this.#links, link];
     if (this.#links.length <= MAX_LINKS) return;
     const worst = this.#links.filter((other) => other !== this.#active && other !== link).sort((a, b) => this.#compare(b, a))[0];
     if (worst) this.drop(worst, null);
