@@ -10,6 +10,9 @@ const OUTPUT_BYTES = 2 * (FRAME_HEADER_BYTES + MAX_STREAM_FRAME_BYTES);
 /** Shared by all links: one needs a buffer only from its first frame of a turn until the kernel has taken it. */
 const outputBuffers = new BufferPool(OUTPUT_BYTES, 8);
 
+/** One for all: it is used up before anybody asks for the next. */
+const ROOM: { bytes: Uint8Array; at: number } = { bytes: EMPTY_BYTES, at: 0 };
+
 /**
  * Writes bytes to the stream.
  * @param done - called when they are not needed any longer; with an error where that is not certain
@@ -19,7 +22,6 @@ export type StreamWrite = (bytes: Uint8Array, done: (error?: Error | null) => vo
 
 export class FrameOutput {
   readonly #write: StreamWrite;
-  readonly #room: { bytes: Uint8Array; at: number } = { bytes: EMPTY_BYTES, at: 0 };
   #buffer: Uint8Array | null = null;
   #filled = 0;
   /** Length of the frame that `room` was asked for. */
@@ -34,14 +36,14 @@ export class FrameOutput {
     return this.#filled;
   }
 
-  /** Where a frame is written to, which `commit` adds. @param length - at most 65 535 */
+  /** Where a frame is written to, which `commit` adds; valid until the next call, on whichever output. @param length - at most 65 535 */
   room(length: number): { readonly bytes: Uint8Array; readonly at: number } {
     if (this.#filled + FRAME_HEADER_BYTES + length > OUTPUT_BYTES) this.flush();
     this.#buffer ??= outputBuffers.take();
     this.#length = length;
-    this.#room.bytes = this.#buffer;
-    this.#room.at = this.#filled + FRAME_HEADER_BYTES;
-    return this.#room;
+    ROOM.bytes = this.#buffer;
+    ROOM.at = this.#filled + FRAME_HEADER_BYTES;
+    return ROOM;
   }
 
   /** The frame is in its room. @returns whether it is the first that waits for `flush` */

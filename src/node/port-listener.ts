@@ -53,11 +53,14 @@ export async function openPortListener(options: PortListenerOptions): Promise<Li
   };
 }
 
+/** An error without a listener ends the process; whoever wants to know of it hears of the end as well. */
+const ignore = (): void => undefined;
+
 class PortListener {
   readonly #options: PortListenerOptions;
   readonly #server: Server;
-  /** In the order of their coming. */
-  readonly #pending = new Map<Socket, NodeJS.Timeout>();
+  /** How to let go of each that is neither yet, in the order of their coming. */
+  readonly #pending = new Map<Socket, () => void>();
   readonly #http = httpUpgrade((webSocket, raw) => {
     this.#release(raw);
     const remote = raw.remoteAddress === undefined ? null : formatEndpoint(raw.remoteAddress, raw.remotePort ?? 0);
@@ -111,7 +114,7 @@ class PortListener {
   }
 
   #accept(socket: Socket): void {
-    socket.on("error", () => undefined);
+    socket.on("error", ignore);
     if (this.#pending.size >= (this.#options.maxPendingSockets ?? MAX_PENDING_SOCKETS)) {
       // The oldest had its chance: an honest client sends its first bytes at once.
       for (const oldest of this.#pending.keys()) {
@@ -121,8 +124,13 @@ class PortListener {
       }
     }
     const deadline = setTimeout(() => socket.destroy(), this.#options.pendingDeadlineMs ?? PENDING_DEADLINE_MS);
-    this.#pending.set(socket, deadline.unref());
-    socket.once("close", () => this.#release(socket));
+    deadline.unref();
+    const closed = (): void => this.#release(socket);
+    socket.on("close", closed);
+    this.#pending.set(socket, () => {
+      clearTimeout(deadline);
+      socket.removeListener("close", closed);
+    });
     this.#sniff(socket);
   }
 
@@ -137,7 +145,10 @@ class PortListener {
       if (verdict === "raw" && this.#options.acceptRaw) {
         socket.unshift(bytes);
         this.#release(socket);
-        this.#handOver(new TcpLink(socket));
+        const link = new TcpLink(socket);
+        // It listens itself, for as long as it lives.
+        socket.removeListener("error", ignore);
+        this.#handOver(link);
       } else if (verdict === "http" && this.#options.acceptWebSocket) {
         this.#http.serve(socket);
         socket.unshift(bytes);
@@ -150,7 +161,7 @@ class PortListener {
   }
 
   #release(socket: Socket): void {
-    clearTimeout(this.#pending.get(socket));
+    this.#pending.get(socket)?.();
     this.#pending.delete(socket);
   }
 

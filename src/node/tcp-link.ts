@@ -19,6 +19,8 @@ export function plainBytes(buffer: Uint8Array): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
 }
 
+const flush = (output: FrameOutput): void => output.flush();
+
 /** `tcp` link. It reads from the socket only once it is attached, so that nothing piles up before. */
 export class TcpLink extends LinkBase {
   readonly kind = "tcp";
@@ -74,18 +76,16 @@ export class TcpLink extends LinkBase {
 
   #commit(): boolean {
     // Records are filled at the end of a turn: what comes next is the end of that.
-    if (this.#output.commit()) process.nextTick(this.#flush);
+    if (this.#output.commit()) process.nextTick(flush, this.#output);
     if (this.#socket.writableLength + this.#output.waitingBytes < HIGH_WATER_BYTES) return true;
     this.#blocked = true;
     return false;
   }
 
-  readonly #flush = (): void => this.#output.flush();
-
   close(): void {
     if (this.#closing) return;
     this.#closing = true;
-    this.#flush();
+    this.#output.flush();
     this.#parser.stop();
     // What still arrives is read and dropped: closing with unread bytes would send a reset, and the other side
     // could lose what it has not read yet.

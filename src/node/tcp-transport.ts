@@ -61,15 +61,18 @@ export async function dialTcp(url: string, { signal }: DialContext): Promise<Lin
       reject(signal.reason);
     };
     signal.addEventListener("abort", onAbort, { once: true });
-    // Stays for the socket's whole life: an error without a listener ends the process.
-    socket.on("error", (error) => {
+    const onError = (error: Error): void => {
       signal.removeEventListener("abort", onAbort);
       reject(dialError(error, formatEndpoint(host, port)));
-    });
+    };
+    socket.on("error", onError);
     socket.once("connect", () => {
       signal.removeEventListener("abort", onAbort);
       socket.pause();
-      resolve(new TcpLink(socket));
+      const link = new TcpLink(socket);
+      // Only now: an error without a listener ends the process, and the link has one of its own.
+      socket.removeListener("error", onError);
+      resolve(link);
     });
   });
 }

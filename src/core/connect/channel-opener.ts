@@ -1,6 +1,6 @@
 // From a link to a proven peer: runs the handshake and hands the channel to the table of sessions.
 
-import { type ChannelContext, SecureChannel } from "../channel/secure-channel.js";
+import { type ChannelContext, type ChannelHandlers, SecureChannel } from "../channel/secure-channel.js";
 import { NetworkError } from "../errors.js";
 import type { PeerId } from "../events.js";
 import type { Link } from "../path/link.js";
@@ -9,6 +9,12 @@ import type { InboundGate } from "./inbound-gate.js";
 
 /** Takes a proven channel over; `null` when there is no place for this peer: the channel is closed then. */
 export type Adopt = (peerId: PeerId, channel: SecureChannel, rank: number) => ChannelOwner | null;
+
+/** Who wants to know of a link's end. */
+export interface EndWatch {
+  /** `null` when nobody does any longer. */
+  ended: ((error: NetworkError | null) => void) | null;
+}
 
 export class ChannelOpener {
   readonly #context: ChannelContext;
@@ -27,7 +33,7 @@ export class ChannelOpener {
    * Proves the other end of a link that we asked for.
    * @param initiator - whether we speak first in the handshake: whoever dialled, or made the offer
    * @param expected - the only PeerId that will do; `null` when whoever answers will
-   * @param ended - called when the link is over after it was proven, once its session knows
+   * @param watch - told when the link is over, once its session knows
    * @throws NetworkError `ERR_HANDSHAKE_…`, `ERR_DIAL_SELF`, or why the link ended; or the signal's reason
    */
   connect(
@@ -36,7 +42,7 @@ export class ChannelOpener {
     initiator: boolean,
     expected: PeerId | null,
     signal: AbortSignal,
-    ended?: (error: NetworkError | null) => void,
+    watch?: EndWatch,
   ): Promise<PeerId> {
     return new Promise<PeerId>((resolve, reject) => {
       if (signal.aborted || this.#closed) {
@@ -54,7 +60,7 @@ export class ChannelOpener {
         if (typeof outcome === "string") resolve(outcome);
         else reject(outcome);
       };
-      this.#run(link, initiator, rank, expected, done, ended);
+      this.#run(link, initiator, rank, expected, done, watch);
     });
   }
 
@@ -87,35 +93,63 @@ export class ChannelOpener {
     rank: number,
     expected: PeerId | null,
     done: (outcome: PeerId | NetworkError) => void,
-    ended?: (error: NetworkError | null) => void,
+    watch?: EndWatch,
   ): void {
-    let owner: ChannelOwner | null = null;
-    let settled = false;
+    this.#pending.add(link);
     const settle = (outcome: PeerId | NetworkError): void => {
-      if (settled) return;
-      settled = true;
       this.#pending.delete(link);
       done(outcome);
     };
-    this.#pending.add(link);
-    new SecureChannel(link, initiator, expected, this.#context, {
-      open: (peerId, channel) => {
-        owner = this.#adopt(peerId, channel, rank);
-        if (owner) {
-          settle(peerId);
-        } else {
-          settle(new NetworkError("ERR_LIMIT_CONNECTIONS", "on this side", { peerId }));
-          channel.close();
-        }
-      },
-      record: (bytes) => owner?.record(bytes),
-      datagram: (bytes) => owner?.datagram(bytes),
-      drain: () => owner?.drain(),
-      closed: (error) => {
-        settle(error ?? new NetworkError("ERR_CLOSED"));
-        owner?.closed(error);
-        ended?.(error);
-      },
-    });
+    new SecureChannel(link, initiator, expected, this.#context, new OpenLink(rank, this.#adopt, settle, watch));
+  }
+}
+
+/** What a channel tells, from its handshake to its end. Once the other side is proven, it holds nothing of how that came about. */
+class OpenLink implements ChannelHandlers {
+  readonly #rank: number;
+  readonly #adopt: Adopt;
+  readonly #watch: EndWatch | undefined;
+  #settle: ((outcome: PeerId | NetworkError) => void) | null;
+  #owner: ChannelOwner | null = null;
+
+  constructor(rank: number, adopt: Adopt, settle: (outcome: PeerId | NetworkError) => void, watch: EndWatch | undefined) {
+    this.#rank = rank;
+    this.#adopt = adopt;
+    this.#settle = settle;
+    this.#watch = watch;
+  }
+
+  open(peerId: PeerId, channel: SecureChannel): void {
+    this.#owner = this.#adopt(peerId, channel, this.#rank);
+    if (this.#owner) {
+      this.#settled(peerId);
+    } else {
+      this.#settled(new NetworkError("ERR_LIMIT_CONNECTIONS", "on this side", { peerId }));
+      channel.close();
+    }
+  }
+
+  record(bytes: Uint8Array): void {
+    this.#owner?.record(bytes);
+  }
+
+  datagram(bytes: Uint8Array): void {
+    this.#owner?.datagram(bytes);
+  }
+
+  drain(): void {
+    this.#owner?.drain();
+  }
+
+  closed(error: NetworkError | null): void {
+    this.#settled(error ?? new NetworkError("ERR_CLOSED"));
+    this.#owner?.closed(error);
+    this.#watch?.ended?.(error);
+  }
+
+  #settled(outcome: PeerId | NetworkError): void {
+    const settle = this.#settle;
+    this.#settle = null;
+    settle?.(outcome);
   }
 }

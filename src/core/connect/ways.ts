@@ -5,7 +5,7 @@ import type { PeerId } from "../events.js";
 import type { LinkKind } from "../path/link.js";
 import type { RelayClient } from "../relay/relay-client.js";
 import type { Clock } from "../runtime.js";
-import type { ChannelOpener } from "./channel-opener.js";
+import type { ChannelOpener, EndWatch } from "./channel-opener.js";
 import type { Dialer, DialledLink } from "./dialer.js";
 import type { PeerTable } from "./peer-table.js";
 import { type Attempt, race } from "./race.js";
@@ -87,14 +87,16 @@ export class Ways {
     const over = new AbortController();
     const stop = (): void => over.abort(signal.reason);
     signal.addEventListener("abort", stop, { once: true });
-    try {
+    const watch: EndWatch = {
       // A turn later: a session that ends closes its links first, and then says why, which is worth more.
-      const ended = (error: NetworkError | null): void => {
-        this.#clock.defer(() => over.abort(error ?? new NetworkError("ERR_CLOSED_ABORTED")));
-      };
-      const peerId = await this.#opener.connect(link, rank, true, expected, signal, ended);
+      ended: (error) => this.#clock.defer(() => over.abort(error ?? new NetworkError("ERR_CLOSED_ABORTED"))),
+    };
+    try {
+      const peerId = await this.#opener.connect(link, rank, true, expected, signal, watch);
       return await this.#peers.connected(peerId, over.signal);
     } finally {
+      // The link keeps the watch, and must not keep all this.
+      watch.ended = null;
       signal.removeEventListener("abort", stop);
     }
   }
