@@ -22,12 +22,14 @@ export interface NetworkStats {
 
 /**
  * Equal buffers, kept for the next one who needs some. What was in them is still there: whoever borrows one reads only what it has
- * written itself.
+ * written itself. As long as none is lent, those that wait may go with the garbage: who rests holds no memory.
  */
 export class BufferPool {
   readonly bufferBytes: number;
   readonly #keep: number;
-  readonly #free: Uint8Array[] = [];
+  #spares = new WeakRef<Uint8Array[]>([]);
+  /** The spares while a buffer is lent. */
+  #held: Uint8Array[] | null = null;
   #inUse = 0;
   #hits = 0;
   #misses = 0;
@@ -43,23 +45,32 @@ export class BufferPool {
 
   take(): Uint8Array {
     this.#inUse++;
-    const free = this.#free.pop();
+    this.#held ??= this.#hold();
+    const free = this.#held.pop();
     if (free) this.#hits++;
     else this.#misses++;
     return free ?? new Uint8Array(this.bufferBytes);
   }
 
+  #hold(): Uint8Array[] {
+    const spares = this.#spares.deref();
+    if (spares) return spares;
+    const none: Uint8Array[] = [];
+    this.#spares = new WeakRef(none);
+    return none;
+  }
+
   /** @param buffer - one that `take` gave; the caller forgets it */
   give(buffer: Uint8Array): void {
-    this.#inUse--;
-    if (this.#free.length < this.#keep) this.#free.push(buffer);
+    if (this.#held && this.#held.length < this.#keep) this.#held.push(buffer);
+    if (--this.#inUse === 0) this.#held = null;
   }
 
   get stats(): BufferPoolStats {
     return {
       bufferBytes: this.bufferBytes,
       inUse: this.#inUse,
-      free: this.#free.length,
+      free: this.#spares.deref()?.length ?? 0,
       hits: this.#hits,
       misses: this.#misses,
     };

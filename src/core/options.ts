@@ -36,7 +36,10 @@ export interface NetworkLimits {
   readonly maxMessageBytes: number;
   /** Size of each buffer that queued messages lie in, in bytes. Default 16 KiB. */
   readonly bufferBytes: number;
-  /** Most such buffers that are kept for later use, for all peers together; idle sessions hold none. Default 256. */
+  /**
+   * Most such buffers that are kept for later use, for all peers together; idle sessions hold none, and once all are idle the garbage
+   * collector may have them. Default 256.
+   */
   readonly spareBuffers: number;
 }
 

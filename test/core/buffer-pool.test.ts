@@ -1,5 +1,7 @@
 // The pool of buffers, and what it tells of itself through a whole manager.
 
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import { BufferPool } from "../../src/core/buffer-pool.js";
 import { SimNetwork } from "../sim/sim-node.js";
@@ -15,13 +17,34 @@ describe("a buffer pool", () => {
     expect(pool.stats).toMatchObject({ inUse: 1, free: 1, hits: 1, misses: 3 });
   });
 
+  test("leaves its spares to the garbage collector once none is lent, and not before", async () => {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    // What a WeakRef was asked for stays until the turn ends.
+    const rest = async (): Promise<void> => {
+      await new Promise((resolve) => setImmediate(resolve));
+      collect();
+    };
+    const pool = new BufferPool(64, 2);
+    const [kept, spare] = [pool.take(), pool.take()];
+    pool.give(spare);
+    await rest();
+    expect(pool.stats).toMatchObject({ inUse: 1, free: 1 });
+    pool.give(kept);
+    expect(pool.stats).toMatchObject({ inUse: 0, free: 2 });
+    await rest();
+    expect(pool.stats).toMatchObject({ inUse: 0, free: 0 });
+    pool.give(pool.take());
+    expect(pool.stats).toMatchObject({ inUse: 0, free: 1, hits: 0, misses: 3 });
+  });
+
   test("makes buffers of the size that was asked for", () => {
     expect(new BufferPool(1000, 0).take().length).toBe(1000);
   });
 });
 
 describe("the stats of a manager", () => {
-  test("show that a session holds no buffer once its messages have arrived, and that the next ones find one", async () => {
+  test("show that a session holds no buffer once its messages have arrived", async () => {
     const network = new SimNetwork([{ kind: "near", rank: 1, delayMs: 5 }]);
     const alice = await network.node("alice", {}, { limits: { bufferBytes: 2048, spareBuffers: 4 } });
     const bob = await network.node("bob");
@@ -33,10 +56,6 @@ describe("the stats of a manager", () => {
     expect(alice.manager.stats().buffers).toMatchObject({ bufferBytes: 2048, inUse: 3 });
     await network.run(1_000);
     expect(alice.manager.stats().buffers.inUse).toBe(0);
-    const { misses } = alice.manager.stats().buffers;
-    send();
-    await network.run(1_000);
-    expect(alice.manager.stats().buffers).toMatchObject({ inUse: 0, misses });
-    expect(bob.messages.length).toBe(2);
+    expect(bob.messages.length).toBe(1);
   });
 });
