@@ -17,13 +17,13 @@ export interface FlushSource {
 export class Flusher {
   readonly #clock: Clock;
   readonly #writer: ByteWriter;
-  readonly #source: () => FlushSource;
+  readonly #source: FlushSource;
   #scheduled = false;
   #ackTimer: Timer | null = null;
   #stopped = false;
 
   /** @param writer - where records are filled; it may be shared, as nothing is kept in it */
-  constructor(clock: Clock, writer: ByteWriter, source: () => FlushSource) {
+  constructor(clock: Clock, writer: ByteWriter, source: FlushSource) {
     this.#clock = clock;
     this.#writer = writer;
     this.#source = source;
@@ -43,7 +43,7 @@ export class Flusher {
 
   /** Something arrived, or the window grew: an acknowledgement may be due. */
   acknowledge(): void {
-    const { link, traffic } = this.#source();
+    const { link, traffic } = this.#source;
     if (link && traffic.mustAcknowledge(link.channel.link.inFlightBytes)) this.soon();
     // What is about to be sent carries it.
     else if (!this.#scheduled && !this.#ackTimer && !this.#stopped && traffic.ackDue) {
@@ -55,7 +55,7 @@ export class Flusher {
   }
 
   now(): void {
-    const { link, traffic } = this.#source();
+    const { link, traffic } = this.#source;
     if (!link || this.#stopped) return;
     traffic.sendDatagrams(link.channel);
     const writer = this.#writer;

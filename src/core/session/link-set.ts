@@ -37,7 +37,7 @@ export class LinkSet {
   }
 
   add(link: SessionLink): void {
-    this.#links = [...this.#links, link];
+    this.#links = this.#links.concat(link);
     if (this.#links.length <= MAX_LINKS) return;
     const worst = this.#links.filter((other) => other !== this.#active && other !== link).sort((a, b) => this.#compare(b, a))[0];
     if (worst) this.drop(worst, null);

@@ -11,9 +11,9 @@ const HELLO_TIMEOUT_MS: Millis = 10_000;
 
 /** What a link may bring about. */
 export interface Conversation extends LinkOwner {
-  isOver(): boolean;
+  readonly isOver: boolean;
   /** It changes when the other side begins anew. */
-  traffic(): Traffic;
+  readonly traffic: Traffic;
   /** @param visitor - of a record; `null` for a datagram */
   received(link: SessionLink, bytes: Uint8Array, visitor: RecordVisitor | null): void;
   /** The link takes records again. */
@@ -64,28 +64,28 @@ export class LinkVisitor implements RecordVisitor, ChannelOwner {
 
   hello(hello: Hello): void {
     this.#greeted();
-    if (!this.#conversation.isOver()) this.#conversation.hello(this.#link, hello);
+    if (!this.#conversation.isOver) this.#conversation.hello(this.#link, hello);
   }
 
   data(lane: Lane, offset: number, bytes: Uint8Array): void {
     this.#checkGreeted();
-    if (!this.#conversation.isOver()) this.#conversation.traffic().accept(lane, offset, bytes);
+    if (!this.#conversation.isOver) this.#conversation.traffic.accept(lane, offset, bytes);
   }
 
   ack(lane: Lane, offset: number, window: number): void {
     this.#checkGreeted();
-    this.#conversation.traffic().acknowledge(lane, offset, window);
+    this.#conversation.traffic.acknowledge(lane, offset, window);
     this.#conversation.acknowledged();
   }
 
   stream(id: number, offset: number, bytes: Uint8Array): void {
     this.#checkGreeted();
-    this.#conversation.traffic().acceptStream(id, offset, bytes);
+    this.#conversation.traffic.acceptStream(id, offset, bytes);
   }
 
   streamAck(id: number, offset: number, window: number): void {
     this.#checkGreeted();
-    this.#conversation.traffic().acknowledgeStream(id, offset, window);
+    this.#conversation.traffic.acknowledgeStream(id, offset, window);
     this.#conversation.acknowledged();
   }
 

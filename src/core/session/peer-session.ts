@@ -9,7 +9,7 @@ import { Flusher, type FlushSource } from "./flusher.js";
 import { goodbyeError } from "./goodbye.js";
 import { InstancePair } from "./instance-pair.js";
 import type { Freshness } from "./late-queue.js";
-import { LinkSet } from "./link-set.js";
+import { LinkSet, type LinkSetHandlers } from "./link-set.js";
 import { type Conversation, LinkVisitor } from "./link-visitor.js";
 import {
   type GoodbyeReason,
@@ -35,31 +35,14 @@ import { Usage } from "./usage.js";
 /** What has arrived of a conversation that begins. */
 const NOTHING: Hello["received"] = [0, 0, 0];
 
-export class PeerSession {
+/** What links and the traffic bring about comes to methods and no closures: there may be thousands of these. */
+export class PeerSession implements Conversation, FlushSource, LinkSetHandlers {
   readonly peerId: PeerId;
   readonly #context: SessionContext;
   readonly #held: HeldBytes;
   readonly #handlers: SessionHandlers;
   readonly #links: LinkSet;
   readonly #flusher: Flusher;
-  readonly #conversation: Conversation = {
-    isOver: () => this.#isOver,
-    traffic: () => this.#traffic,
-    received: (link, bytes, visitor) => this.#receive(link, bytes, visitor),
-    drained: (link) => {
-      link.writable = true;
-      link.answer();
-      if (link === this.#links.active) this.#flusher.now();
-    },
-    dropped: (link, error) => this.#links.drop(link, error),
-    hello: (link, hello) => this.#hello(link, hello),
-    acknowledged: () => this.#flusher.soon(),
-    retired: (link) => this.#links.remoteRetired(link),
-    goodbye: (reason) => {
-      this.#context.ended.add(this.#instances.own);
-      this.#end(goodbyeError(reason, this.peerId));
-    },
-  };
   #state: SessionState = { kind: "connecting" };
   readonly #instances: InstancePair;
   #remoteName = "";
@@ -75,13 +58,9 @@ export class PeerSession {
     this.#handlers = handlers;
     this.#instances = new InstancePair(context.random);
     this.usage = new Usage(context.clock.now());
-    const source = (): FlushSource => ({ link: this.#links.active, traffic: this.#traffic });
-    this.#flusher = new Flusher(context.clock, context.recordWriter, source);
+    this.#flusher = new Flusher(context.clock, context.recordWriter, this);
     this.#traffic = this.#freshTraffic();
-    this.#links = new LinkSet(context.ownId < peerId, {
-      activated: (link) => this.#activated(link),
-      linkless: (error) => this.#linkless(error),
-    });
+    this.#links = new LinkSet(context.ownId < peerId, this);
   }
 
   get status(): ConnectionStatus {
@@ -107,6 +86,16 @@ export class PeerSession {
 
   get rttMs(): Millis | null {
     return this.#links.active?.rttMs ?? null;
+  }
+
+  /** The one in use; `null` without one. */
+  get link(): SessionLink | null {
+    return this.#links.active;
+  }
+
+  /** Another one when the other side begins anew. */
+  get traffic(): Traffic {
+    return this.#traffic;
   }
 
   /** Application bytes queued or unacknowledged. */
@@ -146,12 +135,12 @@ export class PeerSession {
   }
 
   #checkOpen(): void {
-    if (this.#isOver) throw new NetworkError("ERR_CLOSED", undefined, { peerId: this.peerId });
+    if (this.isOver) throw new NetworkError("ERR_CLOSED", undefined, { peerId: this.peerId });
   }
 
   /** Queues a message to the other session. */
   sendControl(bytes: Uint8Array): void {
-    if (!this.#isOver) this.#traffic.pushControl(CONTROL_KINDS.paths, bytes);
+    if (!this.isOver) this.#traffic.pushControl(CONTROL_KINDS.paths, bytes);
   }
 
   /** @throws NetworkError `ERR_OPTION_INVALID`, or why the session is over */
@@ -182,9 +171,9 @@ export class PeerSession {
    */
   adopt(channel: SessionChannel, rank: number): ChannelOwner {
     const { clock } = this.#context;
-    const link = new SessionLink(channel, rank, this.#linkCount++, clock, this.#conversation);
+    const link = new SessionLink(channel, rank, this.#linkCount++, clock, this);
     this.#links.add(link);
-    const visitor = new LinkVisitor(link, clock, this.#conversation);
+    const visitor = new LinkVisitor(link, clock, this);
     if (channel.initiator) this.#greet(link);
     return visitor;
   }
@@ -207,8 +196,8 @@ export class PeerSession {
     this.#end(error);
   }
 
-  // The type of `#state` does not follow a callback of the application that ends the session; a question does.
-  get #isOver(): boolean {
+  /** Asked where the application may have ended it meanwhile: the type of `#state` does not follow its callbacks. */
+  get isOver(): boolean {
     return this.#state.kind === "disconnected";
   }
 
@@ -229,7 +218,7 @@ export class PeerSession {
     link.send((writer) => writeHello(writer, hello));
   }
 
-  #hello(link: SessionLink, hello: Hello): void {
+  hello(link: SessionLink, hello: Hello): void {
     if (link.stage !== "greeting") throw new NetworkError("ERR_FRAME_MALFORMED", "a second hello");
     if (this.#context.ended.has(hello.known)) {
       // A link that was under way when we ended that conversation: it must not begin a new one.
@@ -245,12 +234,12 @@ export class PeerSession {
     }
     const received = meeting === "continues" && this.#instances.isKnown(hello) ? hello.received : NOTHING;
     if (meeting === "new") this.#startOver(link);
-    if (this.#isOver) return;
+    if (this.isOver) return;
     this.#instances.accept(hello);
     this.#remoteName = hello.name;
     for (const lane of LANES) this.#traffic.acknowledge(lane, received[lane] as number, hello.window);
     if (!link.channel.initiator) this.#greet(link);
-    if (this.#isOver) return;
+    if (this.isOver) return;
     link.stage = "open";
     this.#links.opened(link);
   }
@@ -263,11 +252,11 @@ export class PeerSession {
     this.#instances.leave(link.channel.initiator);
     this.#traffic = this.#freshTraffic();
     this.#handlers.restarted();
-    if (hadPath) this.#linkless(null);
+    if (hadPath) this.linkless(null);
     this.#abandon(lost, new NetworkError("ERR_SESSION_LOST", undefined, { peerId: this.peerId }));
   }
 
-  #activated(link: SessionLink): void {
+  activated(link: SessionLink): void {
     this.#traffic.rewind();
     if (this.#state.kind === "reconnecting") this.#state.deadline.cancel();
     const wasConnected = this.#state.kind === "connected";
@@ -281,7 +270,7 @@ export class PeerSession {
 
   // ---- ending ----------------------------------------------------------------------------------------------------------
 
-  #linkless(error: NetworkError | null): void {
+  linkless(error: NetworkError | null): void {
     if (this.#state.kind === "connecting") {
       this.#end(error ?? new NetworkError("ERR_CLOSED_ABORTED", undefined, { peerId: this.peerId }));
     } else if (this.#state.kind === "connected") {
@@ -308,10 +297,32 @@ export class PeerSession {
     for (const id of traffic.abandon(error)) this.#handlers.failed(id, error);
   }
 
+  goodbye(reason: GoodbyeReason): void {
+    this.#context.ended.add(this.#instances.own);
+    this.#end(goodbyeError(reason, this.peerId));
+  }
+
+  retired(link: SessionLink): void {
+    this.#links.remoteRetired(link);
+  }
+
+  dropped(link: SessionLink, error: NetworkError | null): void {
+    this.#links.drop(link, error);
+  }
+
   // ---- records ---------------------------------------------------------------------------------------------------------
 
-  /** @param visitor - of a record; `null` for a datagram */
-  #receive(link: SessionLink, bytes: Uint8Array, visitor: RecordVisitor | null): void {
+  acknowledged(): void {
+    this.#flusher.soon();
+  }
+
+  drained(link: SessionLink): void {
+    link.writable = true;
+    link.answer();
+    if (link === this.#links.active) this.#flusher.now();
+  }
+
+  received(link: SessionLink, bytes: Uint8Array, visitor: RecordVisitor | null): void {
     const now = link.heard();
     try {
       if (visitor) readRecord(bytes, visitor);
