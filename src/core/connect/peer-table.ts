@@ -79,8 +79,8 @@ export class PeerTable {
   readonly #handlers: PeerTableHandlers;
   readonly #owner: PeerOwner;
   readonly #peers = new Map<PeerId, TablePeer>();
-  /** What each peer has sent and the application has not taken; a peer that left takes a place for as long as there is some. */
-  readonly #held = new Map<PeerId, HeldBytes>();
+  /** What peers that left have sent and the application has not taken: each takes a place for as long as there is some. */
+  readonly #left = new Map<PeerId, HeldBytes>();
   readonly #waiting = new Map<PeerId, Set<(error: NetworkError | null) => void>>();
 
   constructor(context: PeerTableContext, handlers: PeerTableHandlers) {
@@ -148,13 +148,8 @@ export class PeerTable {
   }
 
   #placesTaken(newcomer: PeerId): number {
-    let left = 0;
-    for (const [peerId, held] of this.#held) {
-      if (this.#peers.has(peerId)) continue;
-      if (held.bytes === 0) this.#held.delete(peerId);
-      else if (peerId !== newcomer) left++;
-    }
-    return this.#peers.size + left;
+    for (const [peerId, held] of this.#left) if (held.bytes === 0) this.#left.delete(peerId);
+    return this.#peers.size + this.#left.size - (this.#left.has(newcomer) ? 1 : 0);
   }
 
   #evictIdle(): boolean {
@@ -167,9 +162,8 @@ export class PeerTable {
   }
 
   #create(peerId: PeerId): TablePeer {
-    const held = this.#held.get(peerId) ?? { bytes: 0 };
-    this.#held.set(peerId, held);
-    const peer = new TablePeer(peerId, held, this.#owner);
+    const peer = new TablePeer(peerId, this.#left.get(peerId) ?? { bytes: 0 }, this.#owner);
+    this.#left.delete(peerId);
     this.#peers.set(peerId, peer);
     return peer;
   }
@@ -180,6 +174,7 @@ export class PeerTable {
     if (status === "disconnected") {
       // Out of the table first: a callback may want to connect anew.
       this.#peers.delete(peerId);
+      this.#left.set(peerId, peer.held);
       peer.upgrader.stop();
     }
     if (status === "reconnecting") {

@@ -23,6 +23,8 @@ export interface PeerOwner {
 /** A class and no closures: there may be thousands of these. */
 export class TablePeer implements Peer, SessionHandlers {
   readonly peerId: PeerId;
+  /** What this peer has sent and the application has not taken. */
+  readonly held: HeldBytes;
   readonly #owner: PeerOwner;
   readonly session: PeerSession;
   readonly upgrader: PathUpgrader;
@@ -33,6 +35,7 @@ export class TablePeer implements Peer, SessionHandlers {
 
   constructor(peerId: PeerId, held: HeldBytes, owner: PeerOwner) {
     this.peerId = peerId;
+    this.held = held;
     this.#owner = owner;
     const { context } = owner;
     this.session = new PeerSession(peerId, context.session, held, this);

@@ -172,4 +172,35 @@ describe("a full table of sessions", () => {
     expect(await refused).toBe("ERR_LIMIT_CONNECTIONS");
     expect(first.statuses.at(-1)).toBe("connected");
   });
+
+  test("counts a peer that has left for as long as the application has not taken its messages, and lets it in again itself", async () => {
+    const network = new SimNetwork([NEAR]);
+    const hub = await network.node("hub", { dial: [] }, { limits: { maxConnections: 1 } });
+    let take = (): void => undefined;
+    hub.manager.setMessageCallback(() => new Promise<void>((resolve) => (take = resolve)), { awaited: true });
+    const [first, second] = [await network.node("a"), await network.node("b")];
+    const dial = async ({ manager }: SimNode): Promise<string> => {
+      const outcome = manager.connectToPeer("near://10.0.0.1:1000").then(
+        () => "connected",
+        (error: { code: string }) => error.code,
+      );
+      await network.run(200);
+      return outcome;
+    };
+    const leave = async ({ manager }: SimNode): Promise<void> => {
+      void manager.disconnectFromPeer(hub.manager.peerId);
+      await network.run(200);
+    };
+    expect(await dial(first)).toBe("connected");
+    first.manager.sendMessage(hub.manager.peerId, numbered(1));
+    await network.run(100);
+    await leave(first);
+    expect(await dial(second)).toBe("ERR_LIMIT_CONNECTIONS");
+    expect(await dial(first)).toBe("connected");
+    await leave(first);
+    expect(await dial(second)).toBe("ERR_LIMIT_CONNECTIONS");
+    take();
+    await network.run(100);
+    expect(await dial(second)).toBe("connected");
+  });
 });
