@@ -15,12 +15,13 @@ const QUICK_TIMEOUT_MS = 20_000;
  * @param {string} workload URL of a module with `server(side)` and `client(side)`
  * @param {Record<string, number>} params given to both
  * @param {import("../lib/types.js").Effort} effort
+ * @param {readonly string[]} [nodeOptions] such as `--expose-gc`
  * @returns {Promise<{ server: any, client: any }>} what the halves gave back
  */
-export async function measurePair(systemName, workload, params, { quick }) {
+export async function measurePair(systemName, workload, params, { quick }, nodeOptions = []) {
   const system = findSystem(systemName);
   // Its own warnings, such as of experimental features, are no news here.
-  const start = () => fork(CHILD, [], { execArgv: ["--no-warnings"], serialization: "json" });
+  const start = () => fork(CHILD, [], { execArgv: ["--no-warnings", ...nodeOptions], serialization: "json" });
   const children = { server: start(), client: start() };
   const killAll = () => Object.values(children).forEach((child) => void child.kill("SIGKILL"));
   process.once("exit", killAll);

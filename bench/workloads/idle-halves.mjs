@@ -12,24 +12,37 @@ const AT_A_TIME = 8;
 /** After each collection, for what finalizers and the allocator still do. */
 const PAUSE_MS = 100;
 
+/** @typedef {{ afterGc: number, rested: number }} Rss bytes */
+
 /**
- * Collects as the developer tools do. Unlike `gc()` that gives back the room for new objects, too: it grows up to 32 MB by what a process
- * allocates at a stretch, no matter for what, and V8 gives it back by itself once the process has rested for some seconds.
- * @param {number} collections
- * @returns {Promise<number>} bytes
+ * Twice: after `gc()`, and after a collection as the developer tools make it. The latter gives back the room for new objects, too: that
+ * grows up to 32 MB by what a process allocates at a stretch, no matter for what, and V8 gives it back by itself once the process has
+ * rested for some seconds.
+ * @param {number} collections of each kind
+ * @returns {Promise<Rss>}
  */
 async function settledRss(collections) {
+  const collect = async (/** @type {() => unknown} */ once) => {
+    for (let i = 0; i < collections; i++) {
+      await once();
+      await pause(PAUSE_MS);
+    }
+    return process.memoryUsage.rss();
+  };
+  const afterGc = await collect(() => global.gc?.());
   const session = new Session();
   session.connect();
-  for (let i = 0; i < collections; i++) {
-    await session.post("HeapProfiler.collectGarbage");
-    await pause(PAUSE_MS);
-  }
+  const rested = await collect(() => session.post("HeapProfiler.collectGarbage"));
   session.disconnect();
-  return process.memoryUsage.rss();
+  return { afterGc, rested };
 }
 
-/** @param {Side} side @returns {Promise<{ perConnection: number }>} bytes */
+/** @param {Rss} before @param {Rss} after @param {number} connections @returns {Rss} of each connection */
+function growth(before, after, connections) {
+  return { afterGc: (after.afterGc - before.afterGc) / connections, rested: (after.rested - before.rested) / connections };
+}
+
+/** @param {Side} side @returns {Promise<Rss>} of each connection */
 export async function server(side) {
   const { warmUp, connections, collections } = side.params;
   const listening = await side.adapter.listen({ connections: warmUp + connections }, (connection) => {
@@ -44,10 +57,10 @@ export async function server(side) {
   await side.hear();
   const after = await settledRss(collections);
   side.tell("measured");
-  return { perConnection: (after - before) / connections };
+  return growth(before, after, connections);
 }
 
-/** @param {Side} side @returns {Promise<{ perConnection: number }>} bytes */
+/** @param {Side} side @returns {Promise<Rss>} of each connection */
 export async function client(side) {
   const { bytes, warmUp, connections, collections } = side.params;
   const source = binaryMessages(bytes);
@@ -87,5 +100,5 @@ export async function client(side) {
   await side.hear();
   const count = first.length + held.length;
   if (count !== warmUp + connections) throw new Error(`${count} connections instead of ${warmUp + connections}`);
-  return { perConnection: (after - before) / connections };
+  return growth(before, after, connections);
 }

@@ -9,6 +9,7 @@ export const idle = {
   title: "Idle: resident memory of each of 1,000 connections",
   metrics: [
     { name: "idle-server", title: "listening side", unit: "KiB", better: "less", digits: 1 },
+    { name: "idle-after-gc", title: "listening side, by `gc()` alone", unit: "KiB", better: "less", digits: 1 },
     { name: "idle", title: "both sides, mean", unit: "KiB", better: "less", digits: 1 },
     { name: "idle-client", title: "dialling side", unit: "KiB", better: "less", digits: 1 },
   ],
@@ -28,8 +29,13 @@ export const idle = {
   async measure(system, effort) {
     const { quick } = effort;
     const params = { bytes: 64, warmUp: 20, connections: quick ? 250 : 1_000, collections: quick ? 2 : 5 };
-    const { server, client } = await measurePair(system, HALVES, params, effort);
-    const [ofServer, ofClient] = [server.perConnection / 1_024, client.perConnection / 1_024];
-    return { "idle-server": ofServer, idle: (ofServer + ofClient) / 2, "idle-client": ofClient };
+    const { server, client } = await measurePair(system, HALVES, params, effort, ["--expose-gc"]);
+    const [ofServer, ofClient] = [server.rested / 1_024, client.rested / 1_024];
+    return {
+      "idle-server": ofServer,
+      "idle-after-gc": server.afterGc / 1_024,
+      idle: (ofServer + ofClient) / 2,
+      "idle-client": ofClient,
+    };
   },
 };

@@ -8,16 +8,16 @@ import { measureBuild, SIZE_BUDGET_BYTES, SIZE_BUDGET_WITHOUT_WEBRTC_BYTES } fro
 import { ownNames } from "../../scripts/lib/slim/own-names.mjs";
 import { ROOT } from "./packed.js";
 
-test("the browser bundle stays within 63.2 kB, minified and gzipped", async () => {
+test("the browser bundle stays within 63.6 kB, minified and gzipped", async () => {
   const { gzipped } = await measureBuild();
-  expect(SIZE_BUDGET_BYTES).toBe(63_200);
+  expect(SIZE_BUDGET_BYTES).toBe(63_600);
   expect(gzipped).toBeGreaterThan(20_000);
   expect(gzipped).toBeLessThanOrEqual(SIZE_BUDGET_BYTES);
 });
 
-test("without WebRTC it stays within 59.5 kB", async () => {
+test("without WebRTC it stays within 59.9 kB", async () => {
   const { gzipped } = await measureBuild("without-webrtc");
-  expect(SIZE_BUDGET_WITHOUT_WEBRTC_BYTES).toBe(59_500);
+  expect(SIZE_BUDGET_WITHOUT_WEBRTC_BYTES).toBe(59_900);
   expect(gzipped).toBeLessThanOrEqual(SIZE_BUDGET_WITHOUT_WEBRTC_BYTES);
   expect(readFileSync(join(ROOT, "dist/browser/without-webrtc.js"), "utf8")).not.toContain("RTCPeerConnection");
 });
