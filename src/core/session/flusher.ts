@@ -11,6 +11,8 @@ const ACK_DELAY_MS: Millis = 10;
 /** What a flusher asks its session for: both change while it lives. */
 export interface FlushSource {
   readonly link: SessionLink | null;
+  /** All of them: those that carry no data may owe an answer. */
+  readonly links: readonly SessionLink[];
   readonly traffic: Traffic;
 }
 
@@ -55,13 +57,16 @@ export class Flusher {
   }
 
   now(): void {
-    const { link, traffic } = this.#source;
-    if (!link || this.#stopped) return;
+    const { link, links, traffic } = this.#source;
+    if (this.#stopped) return;
+    for (const other of links) if (other !== link) other.flush();
+    if (!link) return;
     traffic.sendDatagrams(link.channel);
     const writer = this.#writer;
-    while (link.writable && link.channel.isOpen) {
+    while ((link.writable || link.owes) && link.channel.isOpen) {
       writer.restart(link.channel.maxRecordBytes);
-      traffic.fill(writer, link.channel.link.inFlightBytes, link.shortestRttMs);
+      link.fill(writer);
+      if (link.writable) traffic.fill(writer, link.channel.link.inFlightBytes, link.shortestRttMs);
       // Told that a message is given up, the application may have ended the session.
       if (writer.length === 0 || this.#stopped) break;
       if (!link.channel.send(writer.done())) link.writable = false;

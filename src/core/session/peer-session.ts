@@ -1,5 +1,6 @@
 // PeerSession: the relationship with one peer. Links come and go below it; messages pass once and in order all the same.
 
+import type { ByteWriter } from "../bytes.js";
 import { NetworkError, toNetworkError } from "../errors.js";
 import type { ConnectionStatus, PeerId } from "../events.js";
 import type { LinkKind } from "../path/link.js";
@@ -91,6 +92,10 @@ export class PeerSession implements Conversation, FlushSource, LinkSetHandlers {
   /** The one in use; `null` without one. */
   get link(): SessionLink | null {
     return this.#links.active;
+  }
+
+  get links(): readonly SessionLink[] {
+    return this.#links.all;
   }
 
   /** Another one when the other side begins anew. */
@@ -215,7 +220,10 @@ export class PeerSession implements Conversation, FlushSource, LinkSetHandlers {
       ...this.#traffic.announce(),
       name: this.#context.ownName,
     };
-    link.send((writer) => writeHello(writer, hello));
+    const write = (writer: ByteWriter): void => writeHello(writer, hello);
+    // The first one leaves with the last message of the handshake, the answer with whatever else there is to say by then.
+    if (link.channel.initiator) link.send(write);
+    else link.say(write);
   }
 
   hello(link: SessionLink, hello: Hello): void {
@@ -316,10 +324,13 @@ export class PeerSession implements Conversation, FlushSource, LinkSetHandlers {
     this.#flusher.soon();
   }
 
+  wake(): void {
+    this.#flusher.soon();
+  }
+
   drained(link: SessionLink): void {
     link.writable = true;
-    link.answer();
-    if (link === this.#links.active) this.#flusher.now();
+    this.#flusher.now();
   }
 
   received(link: SessionLink, bytes: Uint8Array, visitor: RecordVisitor | null): void {
@@ -332,7 +343,6 @@ export class PeerSession implements Conversation, FlushSource, LinkSetHandlers {
       this.close("protocol", toNetworkError(error, "ERR_FRAME_MALFORMED", { peerId: this.peerId }));
       return;
     }
-    link.answer();
     this.usage.heard(now);
     this.#flusher.acknowledge();
   }

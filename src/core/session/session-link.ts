@@ -17,6 +17,8 @@ export type SessionChannel = Pick<SecureChannel, "link" | "initiator" | "maxReco
 export interface LinkOwner {
   /** The link is over: it no longer answers, or it ended. */
   dropped(link: SessionLink, error: NetworkError | null): void;
+  /** Something is owed: {@link SessionLink.fill} or {@link SessionLink.flush} is to be called when this turn ends. */
+  wake(): void;
 }
 
 /** One that has no answer yet, and who waits for it. */
@@ -55,6 +57,8 @@ export class SessionLink {
   #waiting: readonly Ping[] = NO_PINGS;
   /** The last ping of the other side that has no answer yet. */
   #unanswered: number | null = null;
+  /** Entries that leave when this turn ends, with whatever else does: each write costs more than all of them. */
+  #owed: ByteWriter | null = null;
   #rttMs: Millis | null = null;
   #shortest: { readonly rttMs: Millis; readonly at: Millis } | null = null;
   #measuredAt = Number.NEGATIVE_INFINITY;
@@ -124,7 +128,7 @@ export class SessionLink {
     const token = this.#token;
     this.#token = (token + 1) >>> 0;
     this.#waiting = [...this.#waiting, { token, sentAt: now, done: done ? [done] : [] }];
-    this.send((writer) => writePing(writer, token));
+    this.say((writer) => writePing(writer, token));
   }
 
   /** An answer to the ping with this token, and to those before it. */
@@ -145,17 +149,10 @@ export class SessionLink {
     }
   }
 
-  /** The other side asks; {@link answer} says when. */
+  /** The other side asks: one answer a turn, as long as the link is not full, is enough for a flood of these. */
   pinged(token: number): void {
     this.#unanswered = token;
-  }
-
-  /** Answers the last ping, unless the link is full: a flood of pings brings no more than one answer per record. */
-  answer(): void {
-    const token = this.#unanswered;
-    if (token === null || !this.writable) return;
-    this.#unanswered = null;
-    this.send((writer) => writePong(writer, token));
+    this.#owner.wake();
   }
 
   /** Says that nothing more will be sent here. */
@@ -165,12 +162,39 @@ export class SessionLink {
     this.send(writeRetire);
   }
 
-  /** Sends a small record of its own. */
+  /** Sends these entries when this turn ends. There may be a hello and a few pings. */
+  say(write: (writer: ByteWriter) => void): void {
+    this.#owed ??= new ByteWriter(SMALL_RECORD_BYTES);
+    write(this.#owed);
+    this.#owner.wake();
+  }
+
+  /** Sends these entries at once, behind what is owed. */
   send(write: (writer: ByteWriter) => void): void {
     if (!this.channel.isOpen) return;
     const writer = new ByteWriter(SMALL_RECORD_BYTES);
+    this.fill(writer);
     write(writer);
     if (!this.channel.send(writer.done())) this.writable = false;
+  }
+
+  /** Whether something waits that does not wait for room. */
+  get owes(): boolean {
+    return this.#owed !== null;
+  }
+
+  /** Puts what is owed into a record that is about to be sent. */
+  fill(writer: ByteWriter): void {
+    if (this.#owed) writer.bytes(this.#owed.done());
+    this.#owed = null;
+    if (this.#unanswered === null || !this.writable) return;
+    writePong(writer, this.#unanswered);
+    this.#unanswered = null;
+  }
+
+  /** Sends what is owed in a record of its own. */
+  flush(): void {
+    if (this.#owed || (this.#unanswered !== null && this.writable)) this.send(() => undefined);
   }
 
   stop(): void {
@@ -203,7 +227,7 @@ const SHORTEST_KEPT_MS: Millis = 30_000;
 /** Most pings without an answer; more would only say the same. */
 const MAX_PINGS = 8;
 
-/** Enough for a hello, the largest record that is sent on its own. */
+/** Enough for a hello, as many pings as may wait, a pong, and a farewell. */
 const SMALL_RECORD_BYTES = 192;
 
 /** Links of one rank that open within this time were dialled by both sides at once; later, the newer one replaces a dead one. */

@@ -1,6 +1,7 @@
 // PeerSession over links that come, go and misbehave.
 
 import { describe, expect, test } from "vitest";
+import { type RecordVisitor, readRecord } from "../../../src/core/session/record.js";
 import { EvilPeer } from "../../sim/evil-peer.js";
 import { MemoryWire } from "../../sim/memory-link.js";
 import { PlainChannel } from "../../sim/plain-channel.js";
@@ -10,6 +11,47 @@ import { LANE_BULK, LANE_CONTROL, LANE_INTERACTIVE, SessionPair } from "../../si
 function expectWhole(pair: SessionPair): void {
   expect([...faultsOf(pair.alice, pair.bob), ...faultsOf(pair.bob, pair.alice)]).toEqual([]);
 }
+
+/** What the entries of a record are, in order. */
+function entriesOf(record: Uint8Array): string[] {
+  const kinds: string[] = [];
+  const visitor = new Proxy({}, { get: (_, kind) => () => kinds.push(String(kind)) });
+  readRecord(record, visitor as RecordVisitor);
+  return kinds;
+}
+
+describe("what a link has to say", () => {
+  test("leaves in one record with the data of that turn: the answer to the first hello", () => {
+    const pair = new SessionPair();
+    pair.bob.onStatus = () => pair.bob.send(LANE_INTERACTIVE, 100);
+    const wire = pair.connect();
+    expect(entriesOf(wire.back[0] as Uint8Array)).toEqual(["hello", "ping", "ack", "ack", "ack", "data"]);
+    expectWhole(pair);
+  });
+
+  test("leaves in one record with the data of that turn: the answer to a ping", () => {
+    const pair = new SessionPair();
+    const wire = pair.connect();
+    const before = wire.back.length;
+    pair.bob.onMessage = () => pair.bob.send(LANE_INTERACTIVE, 10);
+    pair.alice.session.ping(() => undefined);
+    pair.alice.send(LANE_INTERACTIVE, 10);
+    pair.run(5);
+    expect(entriesOf(wire.back[before] as Uint8Array)).toEqual(["pong", "ack", "data"]);
+    expectWhole(pair);
+  });
+
+  test("leaves by a link that carries no data as well", () => {
+    const pair = new SessionPair();
+    pair.connect({ rank: 20 });
+    const worse = pair.link({ rank: 30 });
+    pair.run(5);
+    const entries = [...worse.forth, ...worse.back].flatMap(entriesOf);
+    expect(entries.filter((kind) => kind === "hello").length).toBe(2);
+    expect(entries.filter((kind) => kind === "ping").length).toBeGreaterThan(0);
+    expect(entries.filter((kind) => kind === "pong").length).toBe(entries.filter((kind) => kind === "ping").length);
+  });
+});
 
 describe("a session whose link dies", () => {
   test("reconnects on the next link, and every message arrives once and in order", () => {
