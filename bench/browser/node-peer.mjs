@@ -4,6 +4,7 @@
 import { createAdapter as createLinkNet } from "../adapters/linknet.mjs";
 import { createAdapter as createWs } from "../adapters/ws.mjs";
 import * as halves from "../workloads/throughput-halves.mjs";
+import { createAdapter as createSealed } from "./sealed.mjs";
 
 /** @typedef {import("../lib/types.js").Adapter} Adapter */
 /** @typedef {import("../lib/types.js").Connection} Connection */
@@ -17,19 +18,23 @@ const finishing = new Promise((resolve) => {
 let result;
 
 /**
- * @param {"ws" | "linknet"} system
+ * @param {"ws" | "sealed" | "linknet"} system
  * @param {{ dist?: string | undefined, sends: boolean, params: import("../workloads/throughput-halves.mjs").Params }} options
  * @returns {Promise<string>} the URL to dial
  */
 export async function listen(system, { dist, sends, params }) {
   const settings = { transport: "websocket", ...(dist ? { dist } : {}) };
   const adapter =
-    system === "ws" ? createWs() : await createLinkNet({ name: system, title: "", module: "", packages: [], settings });
+    system === "linknet"
+      ? await createLinkNet({ name: system, title: "", module: "", packages: [], settings })
+      : system === "ws"
+        ? createWs()
+        : createSealed();
   const [side, address] = sends ? await sendingSide(adapter) : receivingSide(adapter);
   result = sends ? halves.client({ ...side, params }) : halves.server({ ...side, params });
   result.catch(() => undefined);
   const given = await Promise.race([address, result]);
-  return system === "ws" ? `ws://127.0.0.1:${given}` : given.target;
+  return system === "linknet" ? given.target : `ws://127.0.0.1:${given}`;
 }
 
 /** The page is ready: the half that sends begins, and what it measured comes back; the one that receives ends. */

@@ -114,9 +114,10 @@ class PageEnd {
 /** @param {{ messages: number, seconds: number }} result @param {number} bytes */
 const megabytesPerSecond = ({ messages, seconds }, bytes) => (messages * bytes) / seconds / 1e6;
 
-/** @type {Record<string, { title: string, system: Task["system"], file?: string, bytes?: number, sdk?: string }>} */
+/** @type {Record<string, { title: string, system: Task["system"], file?: string, bytes?: number, sdk?: string, seals?: boolean }>} */
 const WEBRTC = {
   "rtc-channel": { title: "bare `RTCDataChannel`, 64 KiB", system: "rtc" },
+  "rtc-channel-chacha": { title: "the same + ChaCha20-Poly1305 (the floor)", system: "rtc", seals: true },
   "rtc-channel-16k": { title: "bare `RTCDataChannel`, 16 KiB", system: "rtc", bytes: 16 * 1024 },
   "simple-peer": { title: "bare simple-peer", system: "simple-peer", file: "simple-peer.html" },
   peerjs: { title: "PeerJS", system: "peerjs", file: "peerjs.html" },
@@ -136,11 +137,11 @@ const webrtcBulk = {
   prepare,
   versions,
   async measure(name, { quick }) {
-    const { system, file, bytes = MESSAGE_BYTES, sdk } = /** @type {typeof WEBRTC[string]} */ (WEBRTC[name]);
+    const { system, file, bytes = MESSAGE_BYTES, sdk, seals = false } = /** @type {typeof WEBRTC[string]} */ (WEBRTC[name]);
     return withPages(async ({ services }, openPage) => {
       const [receiver, sender] = [await openPage(file), await openPage(file)];
       const url = system === "linknet" ? services.relays[sdk ?? "sdk"] : services.signalling;
-      const task = { system, url, path: "webrtc", name: `connection-${++connections}`, ...(sdk ? { sdk } : {}) };
+      const task = { system, url, path: "webrtc", name: `connection-${++connections}`, seals, ...(sdk ? { sdk } : {}) };
       const peerId = await receiver.open({ ...task, initiates: false });
       await sender.open({ ...task, initiates: true, ...(peerId ? { peerId } : {}) });
       await receiver.receive(bytes);
@@ -149,9 +150,10 @@ const webrtcBulk = {
   },
 };
 
-/** @type {Record<string, { title: string, node: "ws" | "linknet", system: Task["system"], sdk?: string, dist?: string }>} */
+/** @type {Record<string, { title: string, node: "ws" | "sealed" | "linknet", system: Task["system"], sdk?: string, dist?: string }>} */
 const WEBSOCKET = {
   "page-ws": { title: "bare WebSocket, `ws` in Node", node: "ws", system: "websocket" },
+  "page-ws-chacha": { title: "the same + ChaCha20-Poly1305 (the floor)", node: "sealed", system: "websocket" },
   "linknet-page-ws": { title: "**LinkNet** over WebSocket", node: "linknet", system: "linknet", sdk: "sdk" },
   ...(other
     ? {
@@ -187,7 +189,7 @@ const websocketBulk = {
         withPages(async (_, openPage) => {
           const url = await peer.call("listen", node, { dist, sends: down, params });
           const page = await openPage();
-          await page.open({ system, url, path: "websocket", initiates: true, ...(sdk ? { sdk } : {}) });
+          await page.open({ system, url, path: "websocket", initiates: true, seals: node === "sealed", ...(sdk ? { sdk } : {}) });
           if (!down) return page.send(MESSAGE_BYTES, params);
           await page.receive(MESSAGE_BYTES);
           return peer.call("finish");

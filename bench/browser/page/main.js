@@ -3,6 +3,7 @@
 import { open as openLinkNet } from "./linknet.js";
 import { open as openPeerJs } from "./peerjs.js";
 import { open as openRtc } from "./rtc.js";
+import { sealed } from "./sealed.js";
 import { open as openSimplePeer } from "./simple-peer.js";
 import { receive, send } from "./throughput.js";
 import { open as openWebSocket } from "./websocket.js";
@@ -24,6 +25,7 @@ import { open as openWebSocket } from "./websocket.js";
  * @property {string} [path] the kind of path that LinkNet has to be on
  * @property {string} [peerId] whom LinkNet dials over the relay
  * @property {string} [sdk] the folder of the build
+ * @property {boolean} [seals] whether each message is sealed on top of the system
  */
 
 /** @type {Record<Task["system"], (task: Task) => Promise<{ id?: string, connected: Promise<Connection> }>>} */
@@ -43,7 +45,7 @@ Object.assign(window, {
     /** @param {Task} task @returns {Promise<string | undefined>} what the other end has to know */
     async open(task) {
       const opened = await OPEN[task.system](task);
-      connected = opened.connected;
+      connected = task.seals ? opened.connected.then(sealed) : opened.connected;
       return opened.id;
     },
     /** Waits for the connection and answers on it from then on. @param {number} bytes */
