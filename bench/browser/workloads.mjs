@@ -6,6 +6,7 @@ import { findBrowser } from "../../scripts/lib/browsers.mjs";
 import { allSystems } from "../adapters/index.mjs";
 import { DIST } from "../lib/linknet.mjs";
 import { WorkerProcess, withWorkers } from "../lib/worker-process.mjs";
+import { BarePages } from "./bare-pages.mjs";
 
 /** @typedef {import("../lib/types.js").Workload} Workload */
 /** @typedef {import("./page/main.js").Task} Task */
@@ -21,6 +22,8 @@ const here = (/** @type {string} */ name) => new URL(name, import.meta.url).href
 const MESSAGE_BYTES = 64 * 1024;
 /** After it a page has hung, in ms. */
 const TIMEOUT_MS = 60_000;
+/** How often a page that loads is asked whether it is there, in ms. */
+const LOOK_MS = 20;
 
 const other = allSystems().find(({ name }) => name === "linknet-other")?.settings?.dist;
 /** The folders "dist", by the names that pages know them by. */
@@ -60,54 +63,50 @@ async function prepare() {
 async function withPages(body) {
   if (surroundings instanceof Error) throw surroundings;
   const { browser, services } = surroundings;
-  // Chromium shows the addresses of this machine only to pages that may use a camera.
-  const context = await browser.newContext({ permissions: ["microphone", "camera"] });
-  context.setDefaultTimeout(TIMEOUT_MS);
   /** @type {(error: Error) => void} */
   let fail = () => undefined;
   const failed = new Promise((_, reject) => {
     fail = reject;
   });
   failed.catch(() => undefined);
+  const pages = await BarePages.create(browser, fail);
   const timer = setTimeout(() => fail(new Error(`no result after ${TIMEOUT_MS / 1000} s`)), TIMEOUT_MS);
   try {
     const run = body(surroundings, async (file = "") => {
-      const page = await context.newPage();
-      page.on("pageerror", (error) => fail(new Error(`in the page: ${error.message}`)));
-      await page.goto(`${services.pages}/${file}`);
-      await page.waitForFunction(() => "bench" in window);
-      return new PageEnd(page);
+      const evaluate = await pages.open(`${services.pages}/${file}`);
+      while (!(await evaluate('"bench" in window'))) await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+      return new PageEnd(evaluate);
     });
     run.catch(() => undefined);
     return /** @type {Result} */ (await Promise.race([run, failed]));
   } finally {
     clearTimeout(timer);
-    await context.close();
+    await pages.close();
   }
 }
 
 /** The functions of page/main.js, called from here. */
 class PageEnd {
-  #page;
+  #evaluate;
 
-  /** @param {import("@playwright/test").Page} page */
-  constructor(page) {
-    this.#page = page;
+  /** @param {(expression: string) => Promise<any>} evaluate */
+  constructor(evaluate) {
+    this.#evaluate = evaluate;
   }
 
   /** @param {Task} task @returns {Promise<string | undefined>} */
   open(task) {
-    return this.#page.evaluate((one) => /** @type {any} */ (window).bench.open(one), task);
+    return this.#evaluate(`bench.open(${JSON.stringify(task)})`);
   }
 
   /** @param {number} bytes */
   receive(bytes) {
-    return this.#page.evaluate((one) => /** @type {any} */ (window).bench.receive(one), bytes);
+    return this.#evaluate(`bench.receive(${bytes})`);
   }
 
   /** @param {number} bytes @param {{ warmUpMs: number, measureMs: number }} times @returns {Promise<{ messages: number, seconds: number }>} */
   send(bytes, times) {
-    return this.#page.evaluate((args) => /** @type {any} */ (window).bench.send(args.bytes, args.times), { bytes, times });
+    return this.#evaluate(`bench.send(${bytes}, ${JSON.stringify(times)})`);
   }
 }
 
