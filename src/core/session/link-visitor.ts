@@ -19,8 +19,6 @@ export interface Conversation extends LinkOwner {
   /** The link takes records again. */
   drained(link: SessionLink): void;
   hello(link: SessionLink, hello: Hello): void;
-  /** Something was acknowledged: more may be sent. */
-  acknowledged(): void;
   retired(link: SessionLink): void;
   goodbye(reason: GoodbyeReason): void;
 }
@@ -75,7 +73,8 @@ export class LinkVisitor implements RecordVisitor, ChannelOwner {
   ack(lane: Lane, offset: number, window: number): void {
     this.#checkGreeted();
     this.#conversation.traffic.acknowledge(lane, offset, window);
-    this.#conversation.acknowledged();
+    // More may be sent now.
+    this.#conversation.wake();
   }
 
   stream(id: number, offset: number, bytes: Uint8Array): void {
@@ -86,7 +85,8 @@ export class LinkVisitor implements RecordVisitor, ChannelOwner {
   streamAck(id: number, offset: number, window: number): void {
     this.#checkGreeted();
     this.#conversation.traffic.acknowledgeStream(id, offset, window);
-    this.#conversation.acknowledged();
+    // More may be sent now.
+    this.#conversation.wake();
   }
 
   ping(token: number): void {

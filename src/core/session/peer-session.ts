@@ -19,6 +19,7 @@ import {
   LANE_INTERACTIVE,
   LANES,
   type Lane,
+  MAX_HELLO_BYTES,
   type RecordVisitor,
   readRecord,
   writeGoodbye,
@@ -223,7 +224,7 @@ export class PeerSession implements Conversation, FlushSource, LinkSetHandlers {
     const write = (writer: ByteWriter): void => writeHello(writer, hello);
     // The first one leaves with the last message of the handshake, the answer with whatever else there is to say by then.
     if (link.channel.initiator) link.send(write);
-    else link.say(write);
+    else link.say(MAX_HELLO_BYTES, write);
   }
 
   hello(link: SessionLink, hello: Hello): void {
@@ -319,10 +320,6 @@ export class PeerSession implements Conversation, FlushSource, LinkSetHandlers {
   }
 
   // ---- records ---------------------------------------------------------------------------------------------------------
-
-  acknowledged(): void {
-    this.#flusher.soon();
-  }
 
   wake(): void {
     this.#flusher.soon();

@@ -22,12 +22,15 @@ export const ACK_BYTES = 1 + 1 + 6 + 4;
 /** Bytes before the data of a stream entry: kind, stream, offset, length. */
 export const STREAM_HEADER_BYTES = 1 + 4 + 6 + 2;
 export const STREAM_ACK_BYTES = 1 + 4 + 6 + 4;
+export const PING_BYTES = 1 + 4;
 /** Most bytes of one data entry. */
 export const MAX_DATA_BYTES = 65_535;
 export const INSTANCE_BYTES = 16;
 /** Names no conversation: the other side's instance is not known yet. */
 export const UNKNOWN_INSTANCE: Uint8Array = new Uint8Array(INSTANCE_BYTES);
 export const MAX_NAME_BYTES = 64;
+/** Bytes of a hello with the longest name. */
+export const MAX_HELLO_BYTES = 1 + 2 * INSTANCE_BYTES + 3 * 6 + 4 + 1 + MAX_NAME_BYTES;
 
 /** Why a session ends; the only thing that the other side is told. */
 export const GOODBYE_REASONS = { done: 0, leaving: 1, protocol: 2, limit: 3, refused: 4 } as const;

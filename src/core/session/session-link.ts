@@ -6,7 +6,7 @@ import { NetworkError } from "../errors.js";
 import type { Datagrams } from "../path/link.js";
 import type { Clock, Millis, Timer } from "../runtime.js";
 import { answerTimeout, type KeepAlivePolicy, keepAliveAction, keepAlivePolicy, smoothRtt } from "./keep-alive.js";
-import { writePing, writePong, writeRetire } from "./record.js";
+import { PING_BYTES, writePing, writePong, writeRetire } from "./record.js";
 
 /** What a session needs of a channel. */
 export type SessionChannel = Pick<SecureChannel, "link" | "initiator" | "maxRecordBytes" | "isOpen" | "send" | "close"> & {
@@ -17,7 +17,7 @@ export type SessionChannel = Pick<SecureChannel, "link" | "initiator" | "maxReco
 export interface LinkOwner {
   /** The link is over: it no longer answers, or it ended. */
   dropped(link: SessionLink, error: NetworkError | null): void;
-  /** Something is owed: {@link SessionLink.fill} or {@link SessionLink.flush} is to be called when this turn ends. */
+  /** There is something to send when this turn ends: what a link owes, by {@link SessionLink.fill} or {@link SessionLink.flush}, or data. */
   wake(): void;
 }
 
@@ -128,7 +128,7 @@ export class SessionLink {
     const token = this.#token;
     this.#token = (token + 1) >>> 0;
     this.#waiting = [...this.#waiting, { token, sentAt: now, done: done ? [done] : [] }];
-    this.say((writer) => writePing(writer, token));
+    this.say(PING_BYTES, (writer) => writePing(writer, token));
   }
 
   /** An answer to the ping with this token, and to those before it. */
@@ -162,8 +162,9 @@ export class SessionLink {
     this.send(writeRetire);
   }
 
-  /** Sends these entries when this turn ends. There may be a hello and a few pings. */
-  say(write: (writer: ByteWriter) => void): void {
+  /** Sends an entry when this turn ends, or at once what would leave it no room. @param bytes - that it takes at most */
+  say(bytes: number, write: (writer: ByteWriter) => void): void {
+    if (this.#owed && this.#owed.room < bytes + RESERVED_BYTES) this.flush();
     this.#owed ??= new ByteWriter(SMALL_RECORD_BYTES);
     write(this.#owed);
     this.#owner.wake();
@@ -171,7 +172,10 @@ export class SessionLink {
 
   /** Sends these entries at once, behind what is owed. */
   send(write: (writer: ByteWriter) => void): void {
-    if (!this.channel.isOpen) return;
+    if (!this.channel.isOpen) {
+      this.#owed = null;
+      return;
+    }
     const writer = new ByteWriter(SMALL_RECORD_BYTES);
     this.fill(writer);
     write(writer);
@@ -227,8 +231,10 @@ const SHORTEST_KEPT_MS: Millis = 30_000;
 /** Most pings without an answer; more would only say the same. */
 const MAX_PINGS = 8;
 
-/** Enough for a hello, as many pings as may wait, a pong, and a farewell. */
+/** Enough for a hello and all pings that may wait. */
 const SMALL_RECORD_BYTES = 192;
+/** Of it, for a pong and a farewell, which come behind what is owed. */
+const RESERVED_BYTES = 8;
 
 /** Links of one rank that open within this time were dialled by both sides at once; later, the newer one replaces a dead one. */
 const SIMULTANEOUS_MS = 3_000;

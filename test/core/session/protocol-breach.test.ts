@@ -1,7 +1,7 @@
 // What a session does when its peer, though proven, breaks the protocol or floods it.
 
 import { describe, expect, test } from "vitest";
-import { writeAck, writeData, writePing } from "../../../src/core/session/record.js";
+import { writeAck, writeData, writePing, writePong } from "../../../src/core/session/record.js";
 import { EvilPeer } from "../../sim/evil-peer.js";
 import { SessionPair } from "../../sim/session-pair.js";
 
@@ -70,6 +70,24 @@ describe("a peer that breaks the protocol", () => {
     pair.run(100);
     expect(evil.pongs).toBeGreaterThan(0);
     expect(evil.pongs).toBeLessThanOrEqual(10);
+  });
+
+  test("answers pings that we have not sent yet, while the application asks again and again: nothing overflows", () => {
+    const pair = new SessionPair();
+    const evil = new EvilPeer(pair);
+    evil.greet();
+    pair.run(5);
+    const { session } = pair.bob;
+    // All in one turn: no ping of ours has left when its answer is read.
+    let asked = 0;
+    const ask = (): void => {
+      if (asked++ < 500) session.ping(ask);
+    };
+    ask();
+    evil.say((w) => Array.from({ length: 600 }, (_, token) => writePong(w, token)));
+    pair.run(50);
+    expect(asked).toBeGreaterThan(400);
+    expect(session.status).toBe("connected");
   });
 
   test("floods pings and reads nothing: our buffer stops at the high-water mark", () => {
