@@ -6,8 +6,8 @@ import { ROOT } from "./run.mjs";
 import { slimBrowserBuild } from "./slim-browser-build.mjs";
 
 /** What the browser build may weigh, minified and gzipped, in bytes: with everything, and without WebRTC. */
-export const SIZE_BUDGET_BYTES = 63_600;
-export const SIZE_BUDGET_WITHOUT_WEBRTC_BYTES = 59_900;
+export const SIZE_BUDGET_BYTES = 63_900;
+export const SIZE_BUDGET_WITHOUT_WEBRTC_BYTES = 60_200;
 
 const PROGRAM = `import { NetworkManager, text } from "linknet"; globalThis.program = [NetworkManager, text];`;
 

@@ -8,16 +8,16 @@ import { measureBuild, SIZE_BUDGET_BYTES, SIZE_BUDGET_WITHOUT_WEBRTC_BYTES } fro
 import { ownNames } from "../../scripts/lib/slim/own-names.mjs";
 import { ROOT } from "./packed.js";
 
-test("the browser bundle stays within 63.6 kB, minified and gzipped", async () => {
+test("the browser bundle stays within 63.9 kB, minified and gzipped", async () => {
   const { gzipped } = await measureBuild();
-  expect(SIZE_BUDGET_BYTES).toBe(63_600);
+  expect(SIZE_BUDGET_BYTES).toBe(63_900);
   expect(gzipped).toBeGreaterThan(20_000);
   expect(gzipped).toBeLessThanOrEqual(SIZE_BUDGET_BYTES);
 });
 
-test("without WebRTC it stays within 59.9 kB", async () => {
+test("without WebRTC it stays within 60.2 kB", async () => {
   const { gzipped } = await measureBuild("without-webrtc");
-  expect(SIZE_BUDGET_WITHOUT_WEBRTC_BYTES).toBe(59_900);
+  expect(SIZE_BUDGET_WITHOUT_WEBRTC_BYTES).toBe(60_200);
   expect(gzipped).toBeLessThanOrEqual(SIZE_BUDGET_WITHOUT_WEBRTC_BYTES);
   expect(readFileSync(join(ROOT, "dist/browser/without-webrtc.js"), "utf8")).not.toContain("RTCPeerConnection");
 });

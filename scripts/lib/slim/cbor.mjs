@@ -42,9 +42,9 @@ function decoder(path) {
       }`,
       decode: `{
         src = source;
-        srcEnd = source.length;
+        srcEnd = end ?? source.length;
         position = 0;
-        dataView = new DataView(source.buffer, source.byteOffset, srcEnd);
+        dataView = source.dataView ??= new DataView(source.buffer, source.byteOffset, source.length);
         arrayAllocationBudget = srcEnd;
         try {
           const result = read();

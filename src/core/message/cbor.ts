@@ -16,7 +16,14 @@ const OPTIONS = {
   copyBuffers: true,
 };
 
-const codec = new Decoder(OPTIONS);
+// `end`, where the payload in a larger array ends, is not in the declarations either.
+const codec = new Decoder(OPTIONS) as { decode(source: Uint8Array, end?: number): unknown };
+
+/**
+ * Where payloads of up to its size are read: cbor-x keeps a DataView with each array that it has read, and to make one for every message
+ * would cost as much as reading it. What it gives out has memory of its own.
+ */
+const SCRATCH = new Uint8Array(4096);
 
 /**
  * Encodes a payload; what comes out passes {@link checkCbor}.
@@ -35,13 +42,14 @@ export function encodeCbor(value: unknown, maxBytes = Number.POSITIVE_INFINITY):
  */
 export function decodeCbor(bytes: Uint8Array): unknown {
   const { markedTexts } = checkCbor(bytes);
-  // A view of our own: cbor-x leaves a property on the array that it reads, and copies byte strings as the class of it.
-  const source =
-    markedTexts.length === 0
-      ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-      : doubleByteOrderMarks(bytes, markedTexts);
   try {
-    return codec.decode(source);
+    if (markedTexts.length > 0) return codec.decode(doubleByteOrderMarks(bytes, markedTexts));
+    if (bytes.length <= SCRATCH.length) {
+      SCRATCH.set(bytes);
+      return codec.decode(SCRATCH, bytes.length);
+    }
+    // A view of our own: cbor-x leaves a property on the array that it reads, and copies byte strings as the class of it.
+    return codec.decode(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   } catch (error) {
     throw toNetworkError(error, "ERR_MESSAGE_MALFORMED");
   }

@@ -18,6 +18,12 @@ const nested = (depth: number): unknown => {
   return value;
 };
 
+test("what was read stays as it is when the next payload is read in the same place", () => {
+  const one = decodeCbor(encodeCbor({ bytes: new Uint8Array([1, 2, 3]), words: ["ä".repeat(40), "plain"] }));
+  decodeCbor(encodeCbor({ bytes: new Uint8Array(300).fill(9), words: ["z".repeat(300)] }));
+  expect(one).toEqual({ bytes: new Uint8Array([1, 2, 3]), words: ["ä".repeat(40), "plain"] });
+});
+
 describe("what is sent", () => {
   test("passes the gate and arrives as it was", () => {
     fc.assert(
