@@ -2,11 +2,18 @@
 
 import type { ByteWriter } from "../bytes.js";
 import type { Clock, Millis, Timer } from "../runtime.js";
+import { LANE_BULK, LANE_INTERACTIVE } from "./record.js";
 import type { SessionLink } from "./session-link.js";
 import type { Traffic } from "./traffic.js";
 
 /** An acknowledgement waits this long for something to travel with. */
 const ACK_DELAY_MS: Millis = 10;
+
+/** So much is sent before the turn ends: it fills records anyway, and the other side can begin with it while more is queued. */
+const EAGER_BYTES = 128 * 1024;
+
+/** Writers in which a record is being filled. Whom a callback tells something meanwhile may send, and must not begin another there. */
+const IN_USE = new WeakSet<ByteWriter>();
 
 /** What a flusher asks its session for: both change while it lives. */
 export interface FlushSource {
@@ -38,6 +45,16 @@ export class Flusher {
     this.#clock.defer(this.#flush);
   }
 
+  /** Something was queued: it leaves when this turn ends, or at once where it fills records already. */
+  queued(): void {
+    const { link, traffic } = this.#source;
+    const sendable = traffic.lane(LANE_INTERACTIVE).sendableBytes + traffic.lane(LANE_BULK).sendableBytes;
+    // Most messages are small, and the first question is their answer.
+    if (sendable < EAGER_BYTES || !link?.writable) this.soon();
+    else if (link.channel.link.inFlightBytes - traffic.inFlightBytes < EAGER_BYTES) this.soon();
+    else this.now();
+  }
+
   readonly #flush = (): void => {
     this.#scheduled = false;
     this.now();
@@ -59,9 +76,21 @@ export class Flusher {
   now(): void {
     const { link, links, traffic } = this.#source;
     if (this.#stopped) return;
+    if (IN_USE.has(this.#writer)) return this.soon();
     for (const other of links) if (other !== link) other.flush();
     if (!link) return;
     traffic.sendDatagrams(link.channel);
+    IN_USE.add(this.#writer);
+    try {
+      this.#send(link, traffic);
+    } finally {
+      IN_USE.delete(this.#writer);
+    }
+    if (traffic.bulkInFlightBytes > 0) link.measure();
+    if (!traffic.ackDue) this.#cancelAck();
+  }
+
+  #send(link: SessionLink, traffic: Traffic): void {
     const writer = this.#writer;
     while ((link.writable || link.owes) && link.channel.isOpen) {
       writer.restart(link.channel.maxRecordBytes);
@@ -71,8 +100,6 @@ export class Flusher {
       if (writer.length === 0 || this.#stopped) break;
       if (!link.channel.send(writer.done())) link.writable = false;
     }
-    if (traffic.bulkInFlightBytes > 0) link.measure();
-    if (!traffic.ackDue) this.#cancelAck();
   }
 
   stop(): void {

@@ -121,7 +121,7 @@ export class PeerSession implements Conversation, FlushSource, LinkSetHandlers {
   /** A message of so many bytes was queued: it leaves when this turn ends. */
   sent(bytes: number): void {
     this.usage.sent(bytes);
-    this.#flusher.soon();
+    this.#flusher.queued();
   }
 
   /** Queues an encoded message. @throws NetworkError `ERR_CLOSED` when the session is over */

@@ -209,16 +209,16 @@ export class Traffic {
   fill(writer: ByteWriter, inFlightLimit: number, rttMs: Millis | null): void {
     const size = writer.room;
     this.#fillAcks(writer);
-    this.#fillLane(writer, LANE_CONTROL, 0, inFlightLimit - this.#inFlightBytes);
+    this.#fillLane(writer, LANE_CONTROL, 0, inFlightLimit - this.inFlightBytes);
     if (this.#controlSent) this.#streams?.fillAcks(writer, STREAM_FORMAT);
     const bulkWaits = this.#send[LANE_BULK].sendableBytes > 0;
     this.#late?.fillLane(writer.room);
     const reserve = bulkWaits ? Math.floor(size / BULK_SHARE) : 0;
-    this.#fillLane(writer, LANE_INTERACTIVE, reserve, inFlightLimit - this.#inFlightBytes);
+    this.#fillLane(writer, LANE_INTERACTIVE, reserve, inFlightLimit - this.inFlightBytes);
     // One record's worth stays free on the link, so that the others need not wait for bulk data to be acknowledged.
     const linkLimit = inFlightLimit - Math.min(size, Math.floor(inFlightLimit / BULK_SHARE));
     const bulkLimit = this.#bulkLimit.bytes(rttMs);
-    const room = (): number => Math.min(linkLimit - this.#inFlightBytes, bulkLimit - this.bulkInFlightBytes);
+    const room = (): number => Math.min(linkLimit - this.inFlightBytes, bulkLimit - this.bulkInFlightBytes);
     // Streams and the bulk lane take turns to be first.
     if (this.#streamsFirst) this.#fillStreams(writer, room());
     this.#fillLane(writer, LANE_BULK, 0, room());
@@ -236,11 +236,11 @@ export class Traffic {
     return control.cursor === control.end;
   }
 
-  get #inFlightBytes(): number {
+  get inFlightBytes(): number {
     return this.#send[LANE_CONTROL].inFlightBytes + this.#send[LANE_INTERACTIVE].inFlightBytes + this.bulkInFlightBytes;
   }
 
-  /** Bulk data on its way: of the lane and of streams. */
+  /** Bulk data on its way: of the lane and of streams, as in the sum above. */
   get bulkInFlightBytes(): number {
     return this.#send[LANE_BULK].inFlightBytes + (this.#streams?.inFlightBytes ?? 0);
   }
