@@ -130,7 +130,7 @@ export class CoreNetworkManager {
   }
 
   /**
-   * Queues a message for one peer. It is sent when this turn of the event loop ends, kept until the peer has it, and sent again on
+   * Queues a message for one peer. It is sent when this turn of the event loop ends or 128 KiB wait, kept until the peer has it, and sent again on
    * a new link if need be; the events `delivered` and `failed` tell its fate by id.
    * @returns `false` when there is no session with this peer, or its queue is full: then `drain` tells when to go on
    * @throws NetworkError `ERR_MESSAGE_INVALID`, `ERR_MESSAGE_TOO_LARGE`, `ERR_STATE_NOT_STARTED`

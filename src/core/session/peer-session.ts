@@ -118,7 +118,7 @@ export class PeerSession implements Conversation, FlushSource, LinkSetHandlers {
     return this.#traffic.lane(lane);
   }
 
-  /** A message of so many bytes was queued: it leaves when this turn ends. */
+  /** A message of so many bytes was queued: it leaves when this turn ends, or sooner with others. */
   sent(bytes: number): void {
     this.usage.sent(bytes);
     this.#flusher.queued();

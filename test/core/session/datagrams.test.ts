@@ -485,6 +485,26 @@ describe("when links change", () => {
     one.run(1_000);
     expect([...told].sort()).toEqual(["m0", "m1", "m2", "m3"]);
   });
+
+  test("an application that sends a lot when it is told of one message does not disturb the record that is being filled", () => {
+    const one = lab();
+    one.fate = lost;
+    const { alice, bob } = one.pair;
+    alice.onFailed = () => {
+      // More than leaves before a turn ends.
+      for (let i = 0; i < 4; i++) alice.send(LANE_INTERACTIVE, 60_000);
+    };
+    for (let i = 0; i < 2; i++) one.send({ ttlMs: 30 });
+    one.run(FIRST_WAIT_MS - 5 - DELAY_MS);
+    const id = bob.send(LANE_INTERACTIVE, 10);
+    one.run(2_000);
+    expect(alice.failed.length).toBe(2);
+    // Its acknowledgement stood in that record already.
+    expect(bob.delivered).toEqual([id]);
+    expect(bob.received.filter(({ length, intact }) => length === 60_000 && intact).length).toBe(8);
+    expect(alice.received.length).toBe(1);
+    expect(alice.session.status).toBe("connected");
+  });
 });
 
 describe("somebody with a proven key", () => {
